@@ -1,0 +1,1 @@
+//! Content-addressed blocks of 4 KiB to 512 KiB: one controller owns the metadata, N workers do the I/O.

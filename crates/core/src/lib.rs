@@ -1,0 +1,52 @@
+//! The traits that Quintet's five engines share: five answers to one question – which thread may touch the data?
+//!
+//! The model is an io_uring between threads. A [`Worker`] submits and reaps. Requests cross a bounded [`Queue`]. A
+//! [`Controller`] ticks: it collects a batch, gives it to a [`MessageHandler`], commits once, and replies. A
+//! [`BlockPool`] is a worker's cache of resources granted ahead of need.
+//!
+//! | to do this | start at |
+//! |---|---|
+//! | own some state on one thread | [`MessageHandler`], run by a [`BatchController`] |
+//! | talk to it from another thread | [`Connector::connect`], which gives a [`QueueWorker`] |
+//! | talk to it from async code | [`Client`] |
+//! | run it on the caller's thread | [`Inline`] |
+//! | test your own component | features `fake`, `mock` and `conformance` |
+//!
+//! # Features
+//! | feature | adds |
+//! |---|---|
+//! | `rtrb` | [`RtrbQueue`](rtrb_queue::RtrbQueue), a wait-free ring: the fastest between two threads |
+//! | `crossbeam` | [`CrossbeamQueue`](crossbeam_queue::CrossbeamQueue), an array queue |
+//! | `fake` | correct in-memory doubles with knobs, and a single-stepping simulator |
+//! | `mock` | mockall's doubles of every trait, also over a fake |
+//! | `conformance` | the clauses of each trait as functions, and one macro per trait that makes them tests |
+//!
+//! Without features the crate has no dependency; it has no `unsafe` at all.
+#![forbid(unsafe_code)]
+
+mod block;
+mod clock;
+mod controller;
+mod durability;
+mod error;
+mod handler;
+mod id;
+mod keyed;
+mod message;
+mod pool;
+mod primitive;
+mod queue;
+mod worker;
+
+pub use block::{Block, BlockAddress, SizeClass};
+pub use clock::{Clock, Deadline, SystemClock};
+pub use controller::{Controller, Tick};
+pub use durability::Durability;
+pub use error::{Error, ErrorKind, Result};
+pub use handler::{Budget, Commit, MessageHandler};
+pub use id::{RequestId, Seq};
+pub use keyed::{Keyed, KeyedReply};
+pub use message::{Completion, Message, Request};
+pub use pool::BlockPool;
+pub use queue::{Closed, Consumer, PopError, Producer, PushError, Queue};
+pub use worker::Worker;

@@ -1,0 +1,3 @@
+//! A durable JSON tree with live streams: one writer beside many readers.
+//!
+//! This crate will hold the tree, its worker pool and its security rules. It is empty until that stands.
