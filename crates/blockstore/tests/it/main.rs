@@ -1,0 +1,3 @@
+//! The block store's integration tests: one binary, one module per part.
+
+mod buddy;
