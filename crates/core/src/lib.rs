@@ -24,29 +24,50 @@
 //! Without features the crate has no dependency; it has no `unsafe` at all.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod block;
+mod client;
 mod clock;
 mod controller;
 mod durability;
 mod error;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 mod handler;
 mod id;
+mod inline;
 mod keyed;
 mod message;
+mod pipeline;
 mod pool;
+mod port;
 mod primitive;
 mod queue;
+mod queue_worker;
+mod switchboard;
+mod wait;
 mod worker;
 
+#[cfg(feature = "crossbeam")]
+pub mod crossbeam_queue;
+#[cfg(feature = "rtrb")]
+pub mod rtrb_queue;
+
+pub use batch::{BatchConfig, BatchController};
 pub use block::{Block, BlockAddress, SizeClass};
+pub use client::{Call, Client};
 pub use clock::{Clock, Deadline, SystemClock};
 pub use controller::{Controller, Tick};
 pub use durability::Durability;
 pub use error::{Error, ErrorKind, Result};
 pub use handler::{Budget, Commit, MessageHandler};
 pub use id::{RequestId, Seq};
+pub use inline::Inline;
 pub use keyed::{Keyed, KeyedReply};
 pub use message::{Completion, Message, Request};
 pub use pool::BlockPool;
+pub use port::{Connector, Port};
 pub use queue::{Closed, Consumer, PopError, Producer, PushError, Queue};
+pub use queue_worker::QueueWorker;
+pub use wait::{Doorbell, Parker};
 pub use worker::Worker;

@@ -1,0 +1,218 @@
+//! Waiting without burning a core and without losing a wake-up.
+//!
+//! A ring between threads has no wake-up of its own. The sleeper *arms* its [`Doorbell`], looks once more whether there is
+//! work, and only then sleeps; the other side publishes its work and then *rings*. Ringing costs a fence and a load while
+//! nobody sleeps. [`Parker`] is the sleeper for a plain thread; an event loop or a task makes a bell from its own
+//! [`Waker`].
+//!
+//! Why no wake-up is lost: the sleeper stores `sleeping` and then looks at the queue; the ringer stores to the queue and
+//! then looks at `sleeping`. The two `SeqCst` fences forbid that both look before the other's store.
+
+use crate::primitive::{AtomicBool, Ordering, fence, thread};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Wake, Waker},
+    time::Duration,
+};
+
+/// The ringing side, cheap to clone and to ring from any thread.
+#[derive(Clone)]
+pub struct Doorbell {
+    bell: Arc<Bell>,
+}
+
+struct Bell {
+    sleeping: AtomicBool,
+    waker: Waker,
+}
+
+impl Doorbell {
+    /// A bell that calls `waker` when it is rung while armed. The waker must be callable from any thread and must not
+    /// block.
+    #[must_use]
+    pub fn new(waker: Waker) -> Self {
+        Self {
+            bell: Arc::new(Bell {
+                sleeping: AtomicBool::new(false),
+                waker,
+            }),
+        }
+    }
+
+    /// A bell nobody listens to, for owners that poll.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::new(Waker::noop().clone())
+    }
+
+    /// Wakes the owner if it sleeps. Call it after publishing the work that the owner should see.
+    pub fn ring(&self) {
+        fence(Ordering::SeqCst);
+        if self.bell.sleeping.load(Ordering::Relaxed) && self.bell.sleeping.swap(false, Ordering::AcqRel) {
+            self.bell.waker.wake_by_ref();
+        }
+    }
+
+    /// For the owner: from now on a ring wakes. After this it must look for work once more before it sleeps.
+    pub fn arm(&self) {
+        self.bell.sleeping.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// For the owner: awake again, rings need not wake.
+    pub fn disarm(&self) {
+        self.bell.sleeping.store(false, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Doorbell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doorbell").finish_non_exhaustive()
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        Doorbell { bell: self }.ring();
+    }
+}
+
+/// A waker that rings: for a log's progress or any other source that knows only wakers.
+impl From<Doorbell> for Waker {
+    fn from(doorbell: Doorbell) -> Self {
+        Self::from(doorbell.bell)
+    }
+}
+
+/// The sleeping side for a plain thread: spins briefly, then parks.
+///
+/// ```
+/// use quintet_core::Parker;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// let parker = Parker::new();
+/// let bell = parker.doorbell();
+/// let flag = AtomicBool::new(false);
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         flag.store(true, Ordering::Release);
+///         bell.ring();
+///     });
+///     while !flag.load(Ordering::Acquire) {
+///         parker.wait(|| flag.load(Ordering::Acquire), None);
+///     }
+/// });
+/// ```
+pub struct Parker {
+    doorbell: Doorbell,
+    sleeper: Arc<Sleeper>,
+    spins: u32,
+}
+
+#[derive(Default)]
+struct Sleeper {
+    /// Who to unpark. Set before the bell is armed, so a ring that must wake finds it.
+    thread: std::sync::Mutex<Option<thread::Thread>>,
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        if let Some(thread) = thread {
+            thread.unpark();
+        }
+    }
+}
+
+impl Parker {
+    /// How often [`wait`](Self::wait) looks for work before it parks, unless set otherwise: some 10 µs, a quarter of
+    /// what waking an idle core costs.
+    pub const DEFAULT_SPINS: u32 = 1_000;
+
+    /// A parker for whichever one thread calls [`wait`](Self::wait).
+    #[must_use]
+    pub fn new() -> Self {
+        let sleeper = Arc::new(Sleeper::default());
+        Self {
+            doorbell: Doorbell::new(Waker::from(Arc::clone(&sleeper))),
+            sleeper,
+            spins: Self::DEFAULT_SPINS,
+        }
+    }
+
+    /// Sets how often to look before parking; 0 parks at once.
+    #[must_use]
+    pub fn with_spins(mut self, spins: u32) -> Self {
+        self.spins = spins;
+        self
+    }
+
+    /// What wakes this parker.
+    #[must_use]
+    pub fn doorbell(&self) -> Doorbell {
+        self.doorbell.clone()
+    }
+
+    /// Blocks the calling thread until `ready` answers true, the bell rings, or `timeout` has passed; may also return
+    /// for no reason, so call it in a loop. Returns whether `ready` answered true.
+    pub fn wait(&self, mut ready: impl FnMut() -> bool, timeout: Option<Duration>) -> bool {
+        if timeout == Some(Duration::ZERO) {
+            return ready();
+        }
+        for _ in 0..self.spins {
+            if ready() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        *self
+            .sleeper
+            .thread
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(thread::current());
+        self.doorbell.arm();
+        let found = ready();
+        if !found {
+            park(timeout);
+        }
+        self.doorbell.disarm();
+        found || ready()
+    }
+}
+
+impl Default for Parker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Parker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parker")
+            .field("spins", &self.spins)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(not(quintet_loom))]
+fn park(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => thread::park_timeout(timeout),
+        None => thread::park(),
+    }
+}
+
+/// Loom knows no time: a model that waits must be woken.
+#[cfg(quintet_loom)]
+fn park(_timeout: Option<Duration>) {
+    thread::park();
+}
