@@ -1,2 +1,4 @@
 //! The `quintet` binary.
+#![forbid(unsafe_code)]
+
 fn main() {}

@@ -1,3 +1,4 @@
 //! A durable JSON tree with live streams: one writer beside many readers.
 //!
 //! This crate will hold the tree, its worker pool and its security rules. It is empty until that stands.
+#![forbid(unsafe_code)]
