@@ -10,7 +10,13 @@
 )]
 
 mod bench;
+mod ci;
 mod command;
+mod crash;
+mod fuzz;
+mod loom;
+mod outside;
+mod sanitize;
 mod steps;
 mod test;
 mod tidy;
@@ -20,7 +26,17 @@ use command::{Command, exit_code, overview};
 use std::process::ExitCode;
 
 /// In the order in which `--help` lists them.
-const COMMANDS: [Command; 3] = [test::COMMAND, tidy::COMMAND, bench::COMMAND];
+const COMMANDS: [Command; 9] = [
+    test::COMMAND,
+    ci::COMMAND,
+    tidy::COMMAND,
+    bench::COMMAND,
+    loom::COMMAND,
+    sanitize::COMMAND,
+    crash::COMMAND,
+    fuzz::COMMAND,
+    outside::COMMAND,
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -32,6 +32,8 @@ pub(crate) struct Package {
     pub(crate) tests: Vec<String>,
     /// The examples that `[package.metadata.xtask] run-examples` names: they assert something and end by themselves.
     pub(crate) run_examples: Vec<String>,
+    /// `[package.metadata.xtask] example-features`: what the first example of the documentation needs.
+    pub(crate) example_features: Vec<String>,
 }
 
 /// The folder that holds the workspace's manifest.
@@ -118,14 +120,12 @@ impl Package {
                 .filter_map(|target| target["name"].as_str().map(str::to_owned))
                 .collect()
         };
-        let run_examples = value["metadata"]["xtask"]["run-examples"]
-            .as_array()
-            .map(|names| {
-                names
-                    .iter()
-                    .filter_map(|n| n.as_str().map(str::to_owned))
-                    .collect()
-            });
+        let listed = |key: &str| -> Vec<String> {
+            let names = value["metadata"]["xtask"][key].as_array().into_iter().flatten();
+            names
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect()
+        };
         Ok(Self {
             name: name.to_owned(),
             dir: Path::new(manifest).parent().context("no folder")?.to_owned(),
@@ -133,7 +133,8 @@ impl Package {
             library: !of_kind("lib").is_empty(),
             binaries: of_kind("bin"),
             tests: of_kind("test"),
-            run_examples: run_examples.unwrap_or_default(),
+            run_examples: listed("run-examples"),
+            example_features: listed("example-features"),
         })
     }
 }

@@ -1,0 +1,108 @@
+//! `cargo xtask sanitize`: the test suites under ThreadSanitizer and AddressSanitizer.
+//!
+//! Needs a nightly compiler. Giving `--target` keeps build scripts and procedural macros uninstrumented. The standard
+//! library is not rebuilt, which the compiler only accepts with `-Cunsafe-allow-abi-mismatch=sanitizer`; what the
+//! library does inside is then invisible to ThreadSanitizer, what our code does with it is not.
+
+use crate::{
+    command::{Command, MissingTool, Usage},
+    steps::{Steps, works},
+    workspace::{Workspace, cargo},
+};
+use anyhow::{Context as _, Result};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "sanitize",
+    summary: "run the test suites under ThreadSanitizer and AddressSanitizer",
+    help: "\
+Usage: cargo xtask sanitize [thread|address] [PACKAGE]
+
+Without arguments both sanitizers run over every package in the table in xtask/src/sanitize.rs. Needs a
+nightly toolchain: rustup toolchain install nightly --profile minimal",
+    forwards: false,
+    run,
+};
+
+/// Packages with threads, hand-written synchronisation, unsafe code or C beneath them.
+const PACKAGES: [&str; 4] = ["quintet-core", "quintet-log", "quintet-net", "quintet-blockstore"];
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Name on the command line, and where it builds.
+type Sanitizer = (&'static str, &'static str);
+
+const SANITIZERS: [Sanitizer; 2] = [("thread", "target/tsan"), ("address", "target/asan")];
+
+fn run(args: &[String]) -> Result<()> {
+    let (sanitizers, packages) = chosen(args)?;
+    if !works(cargo().args(["+nightly", "--version"])) {
+        let message =
+            "sanitizers need a nightly compiler: rustup toolchain install nightly --profile minimal";
+        return Err(MissingTool(message.into()).into());
+    }
+    let workspace = Workspace::read()?;
+    let mut steps = Steps::new("sanitize");
+    for (sanitizer, target_dir) in sanitizers {
+        for package in &packages {
+            workspace
+                .package(package)
+                .with_context(|| format!("there is no package {package}"))?;
+            let mut suite = cargo();
+            suite
+                .args([
+                    "+nightly",
+                    "test",
+                    "--package",
+                    package,
+                    "--all-features",
+                    "--lib",
+                    "--tests",
+                ])
+                .args(["--target", TARGET, "--target-dir", target_dir])
+                .env(
+                    "RUSTFLAGS",
+                    format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer"),
+                );
+            steps.run(&format!("{package} under {sanitizer}"), &mut suite)?;
+        }
+    }
+    steps.finish();
+    Ok(())
+}
+
+/// What the arguments select: sanitizers with their folders, and packages.
+fn chosen(args: &[String]) -> Result<(Vec<Sanitizer>, Vec<String>)> {
+    let mut sanitizers = SANITIZERS.to_vec();
+    let mut packages: Vec<String> = PACKAGES.iter().map(ToString::to_string).collect();
+    for arg in args {
+        if let Some(one) = SANITIZERS.iter().find(|(name, _)| name == arg) {
+            sanitizers = vec![*one];
+        } else if arg.starts_with('-') {
+            return Err(Usage(format!("there is no option `{arg}`")).into());
+        } else {
+            packages = vec![arg.clone()];
+        }
+    }
+    Ok((sanitizers, packages))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(args: &[&str]) -> (usize, Vec<String>) {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let (sanitizers, packages) = chosen(&args).unwrap();
+        (sanitizers.len(), packages)
+    }
+
+    #[test]
+    fn arguments_narrow_what_runs() {
+        assert_eq!(names(&[]), (2, PACKAGES.map(str::to_owned).to_vec()));
+        assert_eq!(
+            names(&["thread", "quintet-log"]),
+            (1, vec!["quintet-log".to_owned()])
+        );
+        assert!(chosen(&["--fast".to_owned()]).is_err());
+    }
+}
