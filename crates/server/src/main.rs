@@ -1,4 +1,6 @@
-//! The `quintet` binary.
-#![forbid(unsafe_code)]
+//! The `quintet` binary: everything is in the library beside it.
+use std::process::ExitCode;
 
-fn main() {}
+fn main() -> ExitCode {
+    quintet_server::run(std::env::args_os())
+}

@@ -1,0 +1,4 @@
+//! The real binary, from the outside.
+
+mod cli;
+mod process;
