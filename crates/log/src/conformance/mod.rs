@@ -1,0 +1,1 @@
+//! The clauses that every directory, and everything durable, must keep.

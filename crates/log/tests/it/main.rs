@@ -1,0 +1,4 @@
+//! The integration tests of `quintet-log`, one binary.
+
+mod basics;
+mod support;
