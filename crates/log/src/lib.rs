@@ -39,6 +39,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod append;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -11,6 +11,7 @@ use crate::{
     lock::DataDir,
     shutdown::{Reporter, Shutdown, Stop},
 };
+use quintet_core::{Clock as _, SystemClock};
 use std::time::{Duration, Instant};
 
 /// How long requests in flight may take once the server was asked to stop. A connection that is still busy after this is
@@ -77,7 +78,7 @@ fn start(_config: &Config, _dir: &DataDir, _reporter: &Reporter) -> Result<Vec<B
 
 /// Drains every part even if one fails; the first failure is returned, the others are printed.
 fn drain(parts: Vec<Box<dyn Part>>) -> Result<(), Failure> {
-    let deadline = Instant::now() + DRAIN;
+    let deadline = SystemClock.now() + DRAIN;
     let mut first = Ok(());
     for part in parts {
         if let Err(failure) = part.drain(deadline) {

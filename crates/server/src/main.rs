@@ -1,4 +1,6 @@
 //! The `quintet` binary: everything is in the library beside it.
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
