@@ -2,3 +2,16 @@
 #![deny(unsafe_code)]
 
 pub mod buddy;
+mod digest;
+pub mod epoch;
+mod error;
+mod message;
+pub mod meta;
+mod pool;
+mod record;
+
+pub use digest::Digest;
+pub use error::BlockError;
+pub use message::{BlockMessage, BlockReply};
+pub use pool::StackPool;
+pub use record::Record;

@@ -1,3 +1,4 @@
 //! The block store's integration tests: one binary, one module per part.
 
 mod buddy;
+mod table;

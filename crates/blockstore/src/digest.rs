@@ -1,0 +1,102 @@
+//! A block's name: the SHA-256 of its bytes, 64 hexadecimal digits in text.
+
+use quintet_core::{Error, ErrorKind};
+use sha2::{Digest as _, Sha256};
+use std::{fmt, str::FromStr};
+
+/// The SHA-256 of a block's content.
+///
+/// ```
+/// use quintet_blockstore::Digest;
+/// let digest = Digest::of(b"abc");
+/// let text = digest.to_string();
+/// assert!(text.starts_with("ba7816bf"));
+/// assert_eq!(text.to_uppercase().parse::<Digest>().unwrap(), digest);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// How many bytes a digest has.
+    pub const LEN_BYTES: usize = 32;
+
+    /// Hashes `content`: some 1.5 GB/s on a core with SHA instructions.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Self(Sha256::digest(content).into())
+    }
+}
+
+impl fmt::Display for Digest {
+    /// 64 lower-case hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Error;
+
+    /// Reads 64 hexadecimal digits in either case.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refused = |what: &str| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("a block name is 64 hexadecimal digits, {what}"),
+            )
+        };
+        if text.len() != 64 {
+            return Err(refused(&format!("this one has {} bytes", text.len())));
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let nibble = |digit: u8| {
+                char::from(digit)
+                    .to_digit(16)
+                    .ok_or_else(|| refused("this one has other characters"))
+            };
+            *byte = (nibble(pair[0])? << 4 | nibble(pair[1])?) as u8;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// A digest in the making, fed in pieces.
+#[derive(Clone, Default)]
+pub(crate) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Digest;
+
+    #[test]
+    fn bad_names_are_refused_with_what_is_wrong() {
+        for bad in [
+            "",
+            "ab",
+            &"g".repeat(64),
+            &"a".repeat(63),
+            &"\u{e9}".repeat(32),
+            &"+".repeat(64),
+        ] {
+            let error = bad.parse::<Digest>().unwrap_err();
+            assert_eq!(error.kind(), quintet_core::ErrorKind::InvalidInput, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a worker asks the controller, and in which order a batch is served.
+//!
+//! Order inside a batch, by rank: `GetAddress` (a pure read, answered at once), then `Release` and `Return`, which make
+//! space, then `Allocate`, which takes it, then `Occupy`, which names blocks. Only `Release` and `Occupy` change records
+//! and wait for the commit; a grant of blocks is volatile by design, because unnamed blocks vanish in a crash.
+
+use crate::{Digest, record::Record};
+use quintet_core::{BlockAddress, Message, SizeClass};
+
+/// A request to the block controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockMessage {
+    /// Where is the block of this name? Answers [`BlockReply::Address`] or `NotFound`. The asker must hold an
+    /// [epoch pin](crate::epoch) taken before this was sent, for as long as it reads.
+    GetAddress {
+        /// The block's name.
+        digest: Digest,
+    },
+    /// Forget the name; its block becomes free when nothing can read it any more. Answers [`BlockReply::Released`] or
+    /// `NotFound`.
+    Release {
+        /// The block's name.
+        digest: Digest,
+    },
+    /// Gives unnamed blocks back. Answers [`BlockReply::Returned`]; refused as a whole with `InvalidInput` when one
+    /// address is not handed out.
+    Return {
+        /// The blocks.
+        addresses: Vec<BlockAddress>,
+    },
+    /// Asks for at most `count` blocks. Answers [`BlockReply::Granted`] with at least one, or `Full`.
+    Allocate {
+        /// Of which size.
+        class: SizeClass,
+        /// How many, 1 to [`BlockMessage::MAX_COUNT`].
+        count: u32,
+    },
+    /// Names a block that was handed out and whose bytes are written. Answers [`BlockReply::Occupied`].
+    Occupy {
+        /// The SHA-256 of the content.
+        digest: Digest,
+        /// The block that holds it.
+        address: BlockAddress,
+        /// The content's length.
+        len_bytes: u32,
+    },
+}
+
+/// The answer to a [`BlockMessage`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockReply {
+    /// Where the block lies and how long its content is.
+    Address(Record),
+    /// The name is forgotten.
+    Released,
+    /// The blocks are free.
+    Returned,
+    /// These blocks may be written by the asker. At least one, perhaps fewer than asked for.
+    Granted(Vec<BlockAddress>),
+    /// The content has its name.
+    Occupied {
+        /// The offered block, when the content was stored already: it is still handed out to the asker.
+        unused: Option<BlockAddress>,
+    },
+}
+
+impl BlockMessage {
+    /// The most blocks that one `Allocate` or `Return` may be about.
+    pub const MAX_COUNT: u32 = 1024;
+}
+
+impl Message for BlockMessage {
+    type Reply = BlockReply;
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::GetAddress { .. } => 0,
+            Self::Release { .. } | Self::Return { .. } => 1,
+            Self::Allocate { .. } => 2,
+            Self::Occupy { .. } => 3,
+        }
+    }
+
+    fn awaits_commit(&self) -> bool {
+        matches!(self, Self::Release { .. } | Self::Occupy { .. })
+    }
+}

@@ -1,0 +1,198 @@
+//! The checkpoint: an LMDB environment with one table of entries and one of marks. All of this crate's `unsafe` is here.
+//!
+//! LMDB syncs at every commit, so a checkpoint is durable when [`Lmdb::write`] returns. Transactions live within one call
+//! and hold the gate for reading; growing the map holds it for writing, so no transaction is live in this process then.
+//! Keys are 1 to 511 bytes: LMDB's limit.
+#![expect(unsafe_code, reason = "opening and resizing a memory map are unsafe in heed")]
+
+use crate::BlockError;
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
+use quintet_core::Seq;
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// The longest key that LMDB takes.
+pub(crate) const MAX_KEY_BYTES: usize = 511;
+
+const ENTRIES: &str = "entries";
+const MARKS: &str = "marks";
+const WATERMARK: &[u8] = b"watermark";
+/// Map sizes are multiples of this: the largest page size in use anywhere.
+const MAP_STEP_BYTES: usize = 64 << 10;
+
+type Table = Database<'static, Bytes, Bytes>;
+
+/// A value, shared between the overlay, the memtable and replies.
+pub(crate) type Value = Arc<[u8]>;
+
+/// The environment and its two tables.
+pub(crate) struct Lmdb {
+    env: Env<WithoutTls>,
+    entries: Table,
+    marks: Table,
+    gate: RwLock<()>,
+    max_map_bytes: usize,
+}
+
+fn lmdb_error(error: &heed::Error) -> BlockError {
+    let full = match error {
+        heed::Error::Mdb(MdbError::MapFull | MdbError::DbsFull) => true,
+        heed::Error::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
+        _ => false,
+    };
+    BlockError::Lmdb {
+        full,
+        fault: error.to_string(),
+    }
+}
+
+impl From<heed::Error> for BlockError {
+    fn from(error: heed::Error) -> Self {
+        lmdb_error(&error)
+    }
+}
+
+impl Lmdb {
+    /// Opens or creates the environment in `dir`, which must exist. `map_bytes` of address space are reserved, sparse;
+    /// when they are used up the map doubles up to `max_map_bytes`.
+    pub(crate) fn open(
+        dir: &Path,
+        map_bytes: usize,
+        max_map_bytes: usize,
+        max_readers: u32,
+    ) -> Result<Self, BlockError> {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options
+            .map_size(map_bytes.next_multiple_of(MAP_STEP_BYTES))
+            .max_readers(max_readers)
+            .max_dbs(2);
+        // SAFETY: the map's files are modified through LMDB only: the store's directory lock keeps other processes out,
+        // and no flag that weakens LMDB's own locking or syncing is set.
+        let env = unsafe { options.open(dir) }?;
+        env.clear_stale_readers()?;
+        let txn = env.write_txn()?;
+        let (entries, marks) = env
+            .create_databases_and_commit(txn, |opener, txn| {
+                let entries: Database<'_, Bytes, Bytes> = opener.create_database(txn, Some(ENTRIES))?;
+                let marks: Database<'_, Bytes, Bytes> = opener.create_database(txn, Some(MARKS))?;
+                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit((entries, marks)))
+            })?
+            .unwrap_commit();
+        Ok(Self {
+            env,
+            entries,
+            marks,
+            gate: RwLock::new(()),
+            max_map_bytes,
+        })
+    }
+
+    /// The value of `key` in the last checkpoint.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
+        let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let txn = self.env.read_txn()?;
+        Ok(self.entries.get(&txn, key)?.map(Value::from))
+    }
+
+    /// Every log record up to this one is in the checkpoint.
+    pub(crate) fn watermark(&self) -> Result<Seq, BlockError> {
+        let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let txn = self.env.read_txn()?;
+        let Some(bytes) = self.marks.get(&txn, WATERMARK)? else {
+            return Ok(Seq::ZERO);
+        };
+        let bytes = bytes
+            .try_into()
+            .map_err(|_| BlockError::corrupted("LMDB", "the watermark is not 8 bytes long"))?;
+        Ok(Seq(u64::from_le_bytes(bytes)))
+    }
+
+    /// Calls `each` on every entry in key order, in one snapshot, until it fails.
+    pub(crate) fn scan(
+        &self,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BlockError>,
+    ) -> Result<(), BlockError> {
+        let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let txn = self.env.read_txn()?;
+        for entry in self.entries.iter(&txn)? {
+            let (key, value) = entry?;
+            each(key, value)?;
+        }
+        Ok(())
+    }
+
+    /// Writes entries (`None` deletes) and the watermark in one synced transaction, growing the map as needed. All of it
+    /// or nothing.
+    pub(crate) fn write(&self, entries: &[(&[u8], Option<&[u8]>)], watermark: Seq) -> Result<(), BlockError> {
+        loop {
+            match self.try_write(entries, watermark) {
+                Err(heed::Error::Mdb(MdbError::MapFull)) => self.grow()?,
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    fn try_write(&self, entries: &[(&[u8], Option<&[u8]>)], watermark: Seq) -> Result<(), heed::Error> {
+        let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let mut txn = self.env.write_txn()?;
+        for (key, value) in entries {
+            match value {
+                Some(value) => self.entries.put(&mut txn, key, value)?,
+                None => {
+                    self.entries.delete(&mut txn, key)?;
+                }
+            }
+        }
+        self.marks.put(&mut txn, WATERMARK, &watermark.0.to_le_bytes())?;
+        txn.commit()
+    }
+
+    fn grow(&self) -> Result<(), BlockError> {
+        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let now = self.env.info().map_size;
+        let next = now.saturating_mul(2).min(self.max_map_bytes) / MAP_STEP_BYTES * MAP_STEP_BYTES;
+        if next <= now {
+            return Err(lmdb_error(&heed::Error::Mdb(MdbError::MapFull)));
+        }
+        // SAFETY: every transaction of this environment holds the gate for reading while it lives, and the gate is held
+        // for writing here, so none is active in this process.
+        unsafe { self.env.resize(next) }?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_map_grows_and_the_batch_is_written_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let lmdb = Lmdb::open(dir.path(), 256 << 10, 64 << 20, 16).unwrap();
+        let keys: Vec<[u8; 8]> = (0_u64..4000).map(u64::to_be_bytes).collect();
+        let value = [7_u8; 256];
+        let batch: Vec<(&[u8], Option<&[u8]>)> =
+            keys.iter().map(|key| (&key[..], Some(&value[..]))).collect();
+        lmdb.write(&batch, Seq(9)).unwrap();
+        assert_eq!(lmdb.watermark().unwrap(), Seq(9));
+        let mut count = 0;
+        lmdb.scan(&mut |_, stored| {
+            count += 1;
+            assert_eq!(stored, value);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(count, keys.len());
+        let limit = Lmdb::open(tempfile::tempdir().unwrap().path(), 256 << 10, 256 << 10, 16).unwrap();
+        let refused = limit.write(&batch, Seq(1)).unwrap_err();
+        assert_eq!(refused.kind(), quintet_core::ErrorKind::Full);
+        assert_eq!(
+            limit.watermark().unwrap(),
+            Seq::ZERO,
+            "nothing of the refused batch is there"
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! A durable table from byte keys to byte values: the log acknowledges, LMDB is the checkpoint.
+//!
+//! A write is staged, then committed as one log record, then durable, then checkpointed. At each step it lives in one
+//! more shared place: the writer's overlay, the memtable that readers share, LMDB. The writer alone changes the table
+//! ([`Table`]); any number of threads read its durable state ([`TableReader`]).
+
+mod batch;
+mod checkpoint;
+mod config;
+mod keyed;
+mod lmdb;
+mod memtable;
+mod overlay;
+mod table;
+
+pub use config::TableConfig;
+pub use keyed::KeyedHandler;
+pub use table::{Recovered, Table, TableReader};

@@ -1,0 +1,454 @@
+//! [`Table`], the writer's handle, and [`TableReader`], everybody else's.
+//!
+//! Invariants: an operation is in exactly one of staged, pending and durable; groups become durable in commit order, whole;
+//! readers see durable operations only; what LMDB holds is a prefix of the log, named by its watermark.
+
+use super::{
+    TableConfig, batch,
+    checkpoint::{Checkpointer, Durable},
+    lmdb::{Lmdb, MAX_KEY_BYTES, Value},
+    memtable::Memtable,
+    overlay::Overlay,
+};
+use crate::BlockError;
+use quintet_core::{Clock, Commit, Deadline, Error, ErrorKind, Seq};
+use quintet_log::{Directory, Log, LogStats};
+use std::{collections::HashMap, path::Path, sync::Arc, task::Waker, time::Duration};
+
+/// How long after a failed checkpoint the next attempt is due.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The one writer's handle on a table.
+pub struct Table {
+    config: TableConfig,
+    clock: Arc<dyn Clock>,
+    log: Log,
+    durable: Arc<Durable>,
+    overlay: Overlay,
+    staged_bytes: usize,
+    /// The last record whose operations are in the memtable or beyond.
+    settled: Seq,
+    poisoned: bool,
+    record: Vec<u8>,
+    checkpointer: Checkpointer,
+}
+
+/// What opening a table found in its log.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Records replayed after the checkpoint.
+    pub replayed_records: u64,
+    /// Keys whose newest value is from a record that may have reached the disk before bytes that it names: those after
+    /// the last position that the log itself says was synced. Whoever stores names of other bytes must check these.
+    pub unproven: Vec<Box<[u8]>>,
+}
+
+impl Table {
+    /// Opens or creates a table: LMDB in `lmdb_dir`, which must exist, the log in `directory`. Replays what the
+    /// checkpoint lacks; blocks for that long.
+    ///
+    /// # Errors
+    /// A configuration out of range; a damaged log or checkpoint; what the system answers.
+    pub fn open(
+        lmdb_dir: &Path,
+        directory: Arc<dyn Directory>,
+        config: TableConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovered), BlockError> {
+        config.validate()?;
+        let lmdb = Lmdb::open(
+            lmdb_dir,
+            config.map_bytes,
+            config.max_map_bytes,
+            config.max_readers,
+        )?;
+        let memtable = Memtable::new();
+        let watermark = lmdb.watermark()?;
+        let mut replay = Replay {
+            floor: watermark,
+            ..Replay::default()
+        };
+        let (log, _) = Log::open(
+            directory,
+            config.log.clone(),
+            Arc::clone(&clock),
+            watermark,
+            &mut |seq, record| replay.record(&memtable, seq, record).map_err(Error::from),
+        )?;
+        let durable = Arc::new(Durable { memtable, lmdb });
+        let checkpointer = Checkpointer::spawn(Arc::clone(&durable), log.clone())?;
+        let (settled, recovered) = replay.finish(watermark);
+        let table = Self {
+            config,
+            clock,
+            log,
+            durable,
+            overlay: Overlay::default(),
+            staged_bytes: 0,
+            settled,
+            poisoned: false,
+            record: Vec::new(),
+            checkpointer,
+        };
+        Ok((table, recovered))
+    }
+
+    /// A handle for readers of durable state.
+    #[must_use]
+    pub fn reader(&self) -> TableReader {
+        TableReader {
+            durable: Arc::clone(&self.durable),
+        }
+    }
+
+    /// The value as the writer sees it: staged and pending operations included.
+    ///
+    /// # Errors
+    /// What LMDB answers.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
+        match self.overlay.get(key) {
+            Some(unsettled) => Ok(unsettled),
+            None => self.durable.get(key),
+        }
+    }
+
+    /// Stages a value.
+    ///
+    /// # Errors
+    /// [`BlockError::EmptyKey`] or [`BlockError::TooLarge`]; [`BlockError::Busy`] when a limit on memory is reached;
+    /// [`BlockError::Poisoned`]. Nothing is staged then.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), BlockError> {
+        limit("a value", value.len(), self.config.max_value_bytes)?;
+        self.stage(key, Some(value))
+    }
+
+    /// Stages a deletion; deleting what is not there is allowed.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn delete(&mut self, key: &[u8]) -> Result<(), BlockError> {
+        self.stage(key, None)
+    }
+
+    fn stage(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), BlockError> {
+        check_key(key)?;
+        if self.poisoned {
+            return Err(BlockError::Poisoned);
+        }
+        let bytes = batch::op_bytes(key.len(), value.map_or(0, <[u8]>::len));
+        // Half of it is room for the record's header and then some.
+        if self.staged_bytes + bytes > self.config.max_batch_bytes - 64 {
+            return Err(BlockError::Busy { what: "the batch" });
+        }
+        self.check_room()?;
+        self.staged_bytes += bytes;
+        self.overlay.stage(key, value.map(Value::from));
+        Ok(())
+    }
+
+    /// Refuses while the memtable is at its limit; says why if checkpoints fail.
+    fn check_room(&mut self) -> Result<(), BlockError> {
+        let size = self.durable.memtable.size();
+        let full = size.bytes >= 2 * self.config.checkpoint_bytes
+            || size.entries >= 2 * self.config.checkpoint_entries;
+        if !full {
+            return Ok(());
+        }
+        self.checkpoint_if_due();
+        match self.checkpointer.failure() {
+            Some(error) => Err(error.into()),
+            None if self.checkpointer.is_idle() => Ok(()),
+            None => Err(BlockError::Busy {
+                what: "the table of entries awaiting a checkpoint",
+            }),
+        }
+    }
+
+    /// Forgets what was staged since the last commit.
+    pub fn rollback(&mut self) {
+        self.overlay.rollback();
+        self.staged_bytes = 0;
+    }
+
+    /// Commits what was staged as one log record: after a crash all of it is there or nothing. The contract is
+    /// [`MessageHandler::commit`](quintet_core::MessageHandler::commit)'s. Blocks only when the log's buffer is full or,
+    /// below full durability, for a write into the kernel.
+    ///
+    /// # Errors
+    /// What the log answers; what was staged is forgotten.
+    pub fn commit(&mut self) -> Result<Commit, Error> {
+        if self.poisoned {
+            self.rollback();
+            return Err(BlockError::Poisoned.into());
+        }
+        if self.overlay.staged().is_empty() {
+            return match self.overlay.last_pending() {
+                Some(_) => self.durable().map(|_| self.outstanding()),
+                None => Ok(Commit::Done),
+            };
+        }
+        let result = self.write_record();
+        self.staged_bytes = 0;
+        match result {
+            Ok(Commit::Pending(_)) => Ok(self.outstanding()),
+            Ok(Commit::Done) => {
+                self.settle(Seq::MAX);
+                Ok(Commit::Done)
+            }
+            Err(error) => {
+                self.overlay.rollback();
+                Err(self.note(error))
+            }
+        }
+    }
+
+    fn write_record(&mut self) -> Result<Commit, Error> {
+        let mut encoder = batch::Encoder::new(&mut self.record, self.log.synced());
+        for (key, value) in self.overlay.staged() {
+            encoder.push(key, value.as_deref());
+        }
+        let seq = self.log.append(encoder.finish())?;
+        let commit = self.log.commit()?;
+        self.overlay.commit(seq);
+        Ok(commit)
+    }
+
+    fn outstanding(&self) -> Commit {
+        self.overlay.last_pending().map_or(Commit::Done, Commit::Pending)
+    }
+
+    /// How far the log is durable. Shows readers what became so.
+    ///
+    /// # Errors
+    /// When a flush failed; the table is poisoned from then on.
+    pub fn durable(&mut self) -> Result<Seq, Error> {
+        match self.log.durable() {
+            Ok(seq) => {
+                self.settle(seq);
+                Ok(seq)
+            }
+            Err(error) => Err(self.note(error)),
+        }
+    }
+
+    /// Remembers that the durable state is unknown.
+    fn note(&mut self, error: Error) -> Error {
+        self.poisoned |= error.kind() == ErrorKind::Poisoned;
+        error
+    }
+
+    fn settle(&mut self, durable: Seq) {
+        while let Some(group) = self.overlay.settle(durable) {
+            for (key, value) in group.operations {
+                self.durable.memtable.insert(key, value);
+            }
+            self.settled = group.seq;
+        }
+        self.checkpoint_if_due();
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        let size = self.durable.memtable.size();
+        if size.entries >= self.config.checkpoint_entries || size.bytes >= self.config.checkpoint_bytes {
+            self.start_checkpoint();
+        }
+    }
+
+    fn start_checkpoint(&mut self) {
+        if self.checkpointer.is_idle() {
+            self.durable.memtable.freeze();
+            self.checkpointer.request(self.settled);
+        }
+    }
+
+    /// Retries a failed checkpoint. Returns when it next wants to run.
+    pub fn maintain(&mut self) -> Option<Deadline> {
+        let failed = self.checkpointer.failure()?;
+        // A full disk may have room again. After any other failure LMDB's state is unknown.
+        if failed.kind() != ErrorKind::Full {
+            self.poisoned = true;
+            return None;
+        }
+        self.checkpointer.retry();
+        Some(Deadline::after(&*self.clock, RETRY))
+    }
+
+    /// Blocks until everything committed is on stable storage, and shows it to readers.
+    ///
+    /// # Errors
+    /// When a flush failed; the table is poisoned from then on.
+    pub fn sync(&mut self) -> Result<Seq, Error> {
+        if let Err(error) = self.log.sync() {
+            return Err(self.note(error));
+        }
+        self.durable()
+    }
+
+    /// How far the log is on stable storage, whatever the durability level.
+    #[must_use]
+    pub fn synced(&self) -> Seq {
+        self.log.synced()
+    }
+
+    /// The position of the last commit.
+    #[must_use]
+    pub fn last_commit(&self) -> Seq {
+        self.overlay.last_pending().unwrap_or(self.settled)
+    }
+
+    /// Whether writes are refused because a flush failed.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
+    /// Calls `waker` whenever [`durable`](Self::durable) may have advanced.
+    ///
+    /// # Errors
+    /// What the log answers.
+    pub fn on_progress(&self, waker: &Waker) -> Result<(), Error> {
+        self.log.on_progress(waker)
+    }
+
+    /// The log's counters.
+    #[must_use]
+    pub fn log_stats(&self) -> LogStats {
+        self.log.stats()
+    }
+
+    /// Writes everything durable into LMDB and waits for it.
+    ///
+    /// # Errors
+    /// When the log cannot be flushed or the checkpoint not be written; nothing is lost, it stays in the log.
+    pub fn checkpoint(&mut self) -> Result<(), Error> {
+        self.sync()?;
+        self.checkpointer.retry();
+        self.checkpointer.wait()?;
+        self.start_checkpoint();
+        self.checkpointer.wait()
+    }
+
+    /// Flushes, checkpoints and closes, so that the next open has nothing to replay. What is staged is forgotten.
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint).
+    pub fn close(mut self) -> Result<(), Error> {
+        self.rollback();
+        let checkpointed = if self.poisoned {
+            Err(BlockError::Poisoned.into())
+        } else {
+            self.checkpoint()
+        };
+        checkpointed.and(self.log.close())
+    }
+}
+
+pub(super) fn check_key(key: &[u8]) -> Result<(), BlockError> {
+    if key.is_empty() {
+        return Err(BlockError::EmptyKey);
+    }
+    limit("a key", key.len(), MAX_KEY_BYTES)
+}
+
+fn limit(what: &'static str, len: usize, max: usize) -> Result<(), BlockError> {
+    if len > max {
+        return Err(BlockError::TooLarge {
+            what,
+            len_bytes: len as u64,
+            max_bytes: max as u64,
+        });
+    }
+    Ok(())
+}
+
+/// Reads a table's durable state. Cheap to clone; any thread may use it, at any time, without waiting for the writer.
+#[derive(Clone)]
+pub struct TableReader {
+    durable: Arc<Durable>,
+}
+
+impl TableReader {
+    /// The durable value. A look-up in memory, then at most one in LMDB.
+    ///
+    /// # Errors
+    /// What LMDB answers.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
+        self.durable.get(key)
+    }
+
+    /// Calls `each` on every durable entry, in no particular order, until it fails. Entries that become durable or are
+    /// deleted meanwhile may or may not be seen.
+    ///
+    /// # Errors
+    /// What `each` or LMDB answers.
+    pub fn scan(
+        &self,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BlockError>,
+    ) -> Result<(), BlockError> {
+        let recent = self.durable.memtable.entries();
+        for (key, value) in &recent {
+            if let Some(value) = value {
+                each(key, value)?;
+            }
+        }
+        self.durable.lmdb.scan(&mut |key, value| {
+            if recent.contains_key(key) {
+                return Ok(());
+            }
+            each(key, value)
+        })
+    }
+}
+
+impl Durable {
+    /// The memtable first and an LMDB snapshot second: an entry leaves the first only when the second has it.
+    fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
+        match self.memtable.get(key) {
+            Some(recent) => Ok(recent),
+            // LMDB refuses the lengths that no key can have.
+            None if key.is_empty() || key.len() > MAX_KEY_BYTES => Ok(None),
+            None => self.lmdb.get(key),
+        }
+    }
+}
+
+/// Collects what the log holds beyond the checkpoint.
+#[derive(Default)]
+struct Replay {
+    last: Option<Seq>,
+    records: u64,
+    /// The highest position that some record says was synced before it was written.
+    floor: Seq,
+    written: HashMap<Box<[u8]>, Seq>,
+}
+
+impl Replay {
+    fn record(&mut self, memtable: &Memtable, seq: Seq, record: &[u8]) -> Result<(), BlockError> {
+        let batch = batch::decode(record)?;
+        for (key, value) in batch.operations {
+            memtable.insert(key.into(), value.map(Value::from));
+            self.written.insert(key.into(), seq);
+        }
+        self.floor = self.floor.max(batch.synced);
+        self.last = Some(seq);
+        self.records += 1;
+        Ok(())
+    }
+
+    fn finish(self, watermark: Seq) -> (Seq, Recovered) {
+        let floor = self.floor;
+        let unproven = self
+            .written
+            .into_iter()
+            .filter(|(_, seq)| *seq > floor)
+            .map(|(key, _)| key)
+            .collect();
+        (
+            self.last.unwrap_or(watermark),
+            Recovered {
+                replayed_records: self.records,
+                unproven,
+            },
+        )
+    }
+}
