@@ -8,6 +8,7 @@ use crate::{
     workspace::{cargo, root},
 };
 use anyhow::{Context as _, Result};
+use std::process;
 
 pub(crate) const COMMAND: Command = Command {
     name: "fuzz",
@@ -19,7 +20,8 @@ Usage: cargo xtask fuzz --list
 Runs TARGET, or all of them in turn, for N seconds each (default 60). What a target finds is kept in
 fuzz/artifacts, what it learns in fuzz/corpus. Needs a nightly toolchain and cargo-fuzz:
     rustup toolchain install nightly --profile minimal
-    cargo install cargo-fuzz --locked",
+    cargo install cargo-fuzz --locked --root target/tools
+(anywhere on the PATH will do as well.)",
     forwards: false,
     run,
 };
@@ -50,9 +52,10 @@ fn run(args: &[String]) -> Result<()> {
         ))
         .into());
     }
-    if !works(cargo().args(["+nightly", "fuzz", "--version"])) {
+    if !works(cargo().args(["+nightly", "--version"])) || !works(cargo_fuzz().arg("--version")) {
         let message = "fuzzing needs nightly and cargo-fuzz:\n    \
-            rustup toolchain install nightly --profile minimal\n    cargo install cargo-fuzz --locked";
+            rustup toolchain install nightly --profile minimal\n    \
+            cargo install cargo-fuzz --locked --root target/tools";
         return Err(MissingTool(message.into()).into());
     }
     let mut steps = Steps::new("fuzz");
@@ -60,8 +63,8 @@ fn run(args: &[String]) -> Result<()> {
         .iter()
         .filter(|name| target.is_none_or(|target| target == *name))
     {
-        let mut fuzz = cargo();
-        fuzz.args(["+nightly", "fuzz", "run", name, "--"]).args([
+        let mut fuzz = cargo_fuzz();
+        fuzz.args(["run", name, "--"]).args([
             format!("-max_total_time={seconds}"),
             "-print_final_stats=1".to_owned(),
         ]);
@@ -69,6 +72,18 @@ fn run(args: &[String]) -> Result<()> {
     }
     steps.finish();
     Ok(())
+}
+
+/// cargo-fuzz, our own copy if there is one, with nightly behind it.
+fn cargo_fuzz() -> process::Command {
+    let own = root().join("target/tools/bin/cargo-fuzz");
+    let mut fuzz = process::Command::new(if own.is_file() {
+        own.as_os_str()
+    } else {
+        "cargo-fuzz".as_ref()
+    });
+    fuzz.current_dir(root()).env("RUSTUP_TOOLCHAIN", "nightly");
+    fuzz
 }
 
 /// The programs of the fuzz package.
