@@ -25,8 +25,12 @@ pub struct LogConfig {
     /// Whether a new segment is filled with zeros, so that a flush writes data only. Default `true`. With `false` the
     /// blocks are only reserved; a new segment is ready sooner and every flush into fresh blocks is slower.
     pub zero_fill: bool,
-    /// Files whose bytes the records name. Each is synced before the log is, so that no durable record names bytes that
-    /// are not durable. Write to them before the record is appended. Default: none.
+    /// Files whose bytes the records name. Write to them before the record is appended. Default: none.
+    ///
+    /// At level full each is synced before a group is written, so that no record ever names bytes that are not durable.
+    /// At the other levels each is synced before the log is: a power cut may leave records after
+    /// [`synced`](crate::Log::synced) whose bytes are missing, so the replay has to look, and answers
+    /// [`LogError::BytesMissing`] to end the log before such a record.
     pub companions: Vec<Arc<dyn File>>,
 }
 

@@ -25,6 +25,13 @@ pub enum LogError {
         /// The first record that there is.
         first: u64,
     },
+    /// For a replay to answer: the record names bytes, in a companion file, that are not there. The log then ends before
+    /// that record, unless the record is known to have been durable.
+    #[error("record {seq} names bytes that are not there")]
+    BytesMissing {
+        /// The record.
+        seq: u64,
+    },
     /// A file was written by a version that this build does not read.
     #[error("{file} has format version {version}, this build reads up to {supported}")]
     Version {
@@ -95,11 +102,17 @@ impl LogError {
         .into()
     }
 
+    /// Whether a replay answered [`LogError::BytesMissing`].
+    pub(crate) fn is_bytes_missing(error: &Error) -> bool {
+        let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+        matches!(source, Some(Self::BytesMissing { .. }))
+    }
+
     /// What to act on.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Damaged { .. } | Self::Missing { .. } => ErrorKind::Corrupted,
+            Self::Damaged { .. } | Self::Missing { .. } | Self::BytesMissing { .. } => ErrorKind::Corrupted,
             Self::Version { .. } => ErrorKind::Unsupported,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Config { .. } | Self::NotAppended { .. } => ErrorKind::InvalidInput,

@@ -40,7 +40,9 @@ impl Log {
     ///
     /// `after` is the caller's watermark: the position that its snapshot covers, or [`Seq::ZERO`]. Positions go on after
     /// the larger of it and the last record. The torn end of the last write is left out and never comes back; see
-    /// [`Recovery`]. Blocks: reads what is replayed, writes and syncs one new segment, starts the flusher's thread.
+    /// [`Recovery`]. A `replay` that answers [`LogError::BytesMissing`] ends the log before that record
+    /// too, unless the record is known to have been durable: see
+    /// [`companions`](LogConfig::companions). Blocks: reads what is replayed, writes and syncs one new segment, starts the flusher's thread.
     ///
     /// # Errors
     /// [`InvalidInput`](quintet_core::ErrorKind::InvalidInput) for a setting out of range;

@@ -10,7 +10,7 @@ use crate::{
     segment::{self, FIRST_FRAME, Identity},
 };
 use quintet_core::{Result, Seq};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// How much is read at a time.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -31,7 +31,8 @@ pub struct Contents {
 }
 
 /// Reads every record after `after`, oldest first, without changing anything. The torn end of the last write is left out.
-/// Reads segments whole, 1 MiB at a time; blocks.
+/// Reads segments whole, 1 MiB at a time; blocks. A `replay` that answers [`LogError::BytesMissing`] ends the log before
+/// that record, if the record is not known to have been durable.
 ///
 /// ```
 /// use quintet_core::{Seq, SystemClock};
@@ -124,8 +125,11 @@ pub(crate) fn scan(
             }
             _ => {}
         }
+        // What a later opening began at an earlier position overrides what this one has from there on.
+        let limit = scan.segments[at + 1..].iter().find_map(|later| later.first);
         let segment = &mut scan.segments[at];
-        next = Some(read_segment(segment, after, &mut scan.contents, replay)?);
+        let range = after.0..limit.unwrap_or(u64::MAX);
+        next = Some(read_segment(segment, range, &mut scan.contents, replay)?);
         scan.tail = at;
     }
     let next = next.unwrap_or(1);
@@ -161,30 +165,39 @@ fn open_segments(directory: &dyn Directory) -> Result<Vec<Scanned>> {
     Ok(segments)
 }
 
-/// Hands out one segment's records; answers the sequence that comes after its last.
+/// Hands out one segment's records that are after the range's start and before its end; answers the sequence that comes
+/// after the last one read.
 fn read_segment(
     segment: &mut Scanned,
-    after: Seq,
+    range: Range<u64>,
     contents: &mut Contents,
     replay: &mut dyn FnMut(Seq, &[u8]) -> Result<()>,
 ) -> Result<u64> {
     let mut frames = Frames::new(&*segment.file, &segment.identity)?;
     let mut next = segment.first;
-    while let Some(frame) = frames.next(next)? {
+    loop {
+        segment.end = frames.offset;
+        let Some(frame) = frames.next(next)? else { break };
         if frame.is_mark {
             next = Some(frame.seq);
             continue;
         }
-        next = Some(frame.seq + 1);
-        if frame.seq > after.0 {
+        if frame.seq >= range.end {
+            break;
+        }
+        if frame.seq > range.start {
+            match replay(Seq(frame.seq), frame.payload) {
+                // It names bytes that are missing: the log ends here, unless it is known to have been durable.
+                Err(error) if LogError::is_bytes_missing(&error) => break,
+                outcome => outcome?,
+            }
             if contents.records == 0 {
                 contents.first = Seq(frame.seq);
             }
             contents.records += 1;
-            replay(Seq(frame.seq), frame.payload)?;
         }
+        next = Some(frame.seq + 1);
     }
-    segment.end = frames.offset;
     Ok(next.unwrap_or(1))
 }
 

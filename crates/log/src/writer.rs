@@ -5,6 +5,9 @@
 //! by one that seems to succeed), `writer` (who writes to the active segment), `state` (the collecting group). `append`
 //! takes `state` only. Room is reserved at append: a group that was accepted always has a place to go, so that a full
 //! disk is met before a record gets its position, never after. The first failed write or sync poisons the log for good.
+//!
+//! At level full the companions are synced before a group is written; at the other levels, where a commit must not
+//! wait for a sync, before the group is synced, and a replay must look whether the last records' bytes are there.
 
 use crate::{
     Directory, LogConfig, LogError, frame,
@@ -264,6 +267,10 @@ impl Shared {
             writer.base = first;
             self.counters.segments.fetch_add(1, Ordering::Relaxed);
         }
+        if self.config.durability == Durability::Full {
+            // Before the write, not merely before the sync: what is in the kernel may reach the disk at any moment.
+            self.sync_companions()?;
+        }
         let mark = frame::mark(self.identity.salt(), first, self.synced());
         writer.in_flight[..frame::MARK_BYTES].copy_from_slice(&mark);
         writer.active.file.write_at(&writer.in_flight, writer.offset)?;
@@ -275,14 +282,21 @@ impl Shared {
         Ok(())
     }
 
-    /// Companions first, then the file; then everything up to `position` counts as durable. Needs the turn.
+    fn sync_companions(&self) -> Result<()> {
+        for companion in &self.config.companions {
+            companion.sync_data()?;
+        }
+        Ok(())
+    }
+
+    /// Companions first (unless they were synced before the write), then the file; then everything up to `position` counts as durable. Needs the turn.
     fn sync_file(&self, file: &dyn crate::File, position: u64) -> Result<()> {
         if position <= self.synced() {
             return Ok(());
         }
         let begun = self.clock.now();
-        for companion in &self.config.companions {
-            companion.sync_data()?;
+        if self.config.durability != Durability::Full {
+            self.sync_companions()?;
         }
         file.sync_data()?;
         let took = self.clock.now().saturating_duration_since(begun);
