@@ -1,2 +1,8 @@
 //! Which concurrency model for which workload: the subjects, the workloads and the report of `cargo xtask bench`.
-#![forbid(unsafe_code)]
+//!
+//! Every figure is taken beside its rival in the same run, in alternating order, and printed as a median with its spread.
+//! A subject is checked to do what is being timed before any clock starts.
+
+pub mod machine;
+pub mod measure;
+pub mod queue;
