@@ -13,12 +13,13 @@ use std::{hint::spin_loop, num::NonZeroUsize, thread, time::Instant};
 
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-pub(super) const NAMES: [&str; 5] = [
+pub(super) const NAMES: [&str; 6] = [
     "rtrb, raw",
     "rtrb, through the trait",
     "crossbeam, raw",
     "crossbeam, through the trait",
     "fake (mutex)",
+    "rtrb, raw, in place",
 ];
 
 pub(super) fn measure(effort: &Effort, chunk: usize) -> Vec<Samples> {
@@ -30,6 +31,7 @@ pub(super) fn measure(effort: &Effort, chunk: usize) -> Vec<Samples> {
             Subject::new(NAMES[2], move || raw_crossbeam(messages)),
             Subject::new(NAMES[3], move || by_trait::<CrossbeamQueue>(messages, chunk)),
             Subject::new(NAMES[4], move || by_trait::<FakeQueue>(messages, chunk)),
+            Subject::new(NAMES[5], move || rtrb_in_place(messages, chunk)),
         ],
         effort.repetitions,
     )
@@ -56,11 +58,13 @@ fn two_threads(messages: u64, produce: impl FnOnce() + Send, consume: impl FnOnc
     })
 }
 
+/// Moves owned messages one by one, or from a `Vec` to a `Vec` in chunks: the job that the trait does.
 fn raw_rtrb(messages: u64, chunk: usize) -> f64 {
     let (mut tx, mut rx) = rtrb::RingBuffer::<Message>::new(CAPACITY.get());
     let produce = move || {
         let mut next = 0;
-        while next < messages {
+        let mut batch = Vec::with_capacity(chunk);
+        while next < messages || !batch.is_empty() {
             if chunk == 1 {
                 while tx.push([next; 8]).is_err() {
                     spin_loop();
@@ -68,19 +72,20 @@ fn raw_rtrb(messages: u64, chunk: usize) -> f64 {
                 next += 1;
                 continue;
             }
-            let wanted = chunk.min((messages - next) as usize);
-            let room = if tx.cached_slots() < wanted {
+            refill(&mut batch, &mut next, messages, chunk);
+            let room = if tx.cached_slots() < batch.len() {
                 tx.slots()
             } else {
-                wanted
+                batch.len()
             };
-            if let Ok(slots) = tx.write_chunk_uninit(room.min(wanted)) {
-                next += slots.fill_from_iter((next..).map(|n| [n; 8])) as u64;
+            if let Ok(slots) = tx.write_chunk_uninit(room.min(batch.len())) {
+                slots.fill_from_iter(batch.drain(..room.min(batch.len())));
             }
         }
     };
     let consume = move || {
         let (mut seen, mut sum) = (0, 0);
+        let mut batch = Vec::with_capacity(chunk);
         while seen < messages {
             if chunk == 1 {
                 match rx.pop() {
@@ -98,6 +103,42 @@ fn raw_rtrb(messages: u64, chunk: usize) -> f64 {
                 chunk
             };
             if let Ok(slots) = rx.read_chunk(ready.min(chunk)) {
+                batch.extend(slots);
+            }
+            seen += batch.len() as u64;
+            sum += batch.drain(..).map(|message| message[0]).sum::<u64>();
+        }
+        sum
+    };
+    two_threads(messages, produce, consume)
+}
+
+/// Writes and reads messages where they lie in the ring: no owned batch, the bound that no safe trait reaches.
+fn rtrb_in_place(messages: u64, chunk: usize) -> f64 {
+    let (mut tx, mut rx) = rtrb::RingBuffer::<Message>::new(CAPACITY.get());
+    let produce = move || {
+        let mut next = 0;
+        while next < messages {
+            let wanted = chunk.min((messages - next) as usize);
+            let room = if tx.cached_slots() < wanted {
+                tx.slots()
+            } else {
+                wanted
+            };
+            if let Ok(slots) = tx.write_chunk_uninit(room.min(wanted)) {
+                next += slots.fill_from_iter((next..).map(|n| [n; 8])) as u64;
+            }
+        }
+    };
+    let consume = move || {
+        let (mut seen, mut sum) = (0, 0);
+        while seen < messages {
+            let ready = if rx.cached_slots() < chunk {
+                rx.slots()
+            } else {
+                chunk
+            };
+            if let Ok(slots) = rx.read_chunk(ready.min(chunk)) {
                 for message in slots {
                     sum += message[0];
                     seen += 1;
@@ -107,6 +148,12 @@ fn raw_rtrb(messages: u64, chunk: usize) -> f64 {
         sum
     };
     two_threads(messages, produce, consume)
+}
+
+fn refill(batch: &mut Vec<Message>, next: &mut u64, messages: u64, chunk: usize) {
+    let missing = (chunk - batch.len()).min((messages - *next) as usize);
+    batch.extend((*next..).take(missing).map(|n| [n; 8]));
+    *next += missing as u64;
 }
 
 fn raw_crossbeam(messages: u64) -> f64 {
@@ -147,9 +194,7 @@ fn by_trait<Q: Queue<Message>>(messages: u64, chunk: usize) -> f64 {
                 next += 1;
                 continue;
             }
-            let missing = chunk - batch.len();
-            batch.extend((next..messages).take(missing).map(|n| [n; 8]));
-            next += missing.min((messages - next) as usize) as u64;
+            refill(&mut batch, &mut next, messages, chunk);
             while !batch.is_empty() && tx.push_batch(&mut batch) == Ok(0) {
                 spin_loop();
             }
