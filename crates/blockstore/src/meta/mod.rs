@@ -11,8 +11,12 @@ mod keyed;
 mod lmdb;
 mod memtable;
 mod overlay;
+mod reader;
+mod replay;
 mod table;
 
 pub use config::TableConfig;
 pub use keyed::KeyedHandler;
-pub use table::{Recovered, Table, TableReader};
+pub use reader::TableReader;
+pub use replay::Recovered;
+pub use table::Table;

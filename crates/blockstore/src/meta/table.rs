@@ -1,19 +1,20 @@
-//! [`Table`], the writer's handle, and [`TableReader`], everybody else's.
+//! [`Table`], the writer's handle.
 //!
 //! Invariants: an operation is in exactly one of staged, pending and durable; groups become durable in commit order, whole;
 //! readers see durable operations only; what LMDB holds is a prefix of the log, named by its watermark.
 
 use super::{
-    TableConfig, batch,
+    Recovered, TableConfig, TableReader, batch,
     checkpoint::{Checkpointer, Durable},
     lmdb::{Lmdb, MAX_KEY_BYTES, Value},
     memtable::Memtable,
     overlay::Overlay,
+    replay::Replay,
 };
 use crate::BlockError;
 use quintet_core::{Clock, Commit, Deadline, Error, ErrorKind, Seq};
 use quintet_log::{Directory, Log, LogStats};
-use std::{collections::HashMap, path::Path, sync::Arc, task::Waker, time::Duration};
+use std::{path::Path, sync::Arc, task::Waker, time::Duration};
 
 /// How long after a failed checkpoint the next attempt is due.
 const RETRY: Duration = Duration::from_secs(1);
@@ -31,16 +32,6 @@ pub struct Table {
     poisoned: bool,
     record: Vec<u8>,
     checkpointer: Checkpointer,
-}
-
-/// What opening a table found in its log.
-#[derive(Debug, Default)]
-pub struct Recovered {
-    /// Records replayed after the checkpoint.
-    pub replayed_records: u64,
-    /// Keys whose newest value is from a record that may have reached the disk before bytes that it names: those after
-    /// the last position that the log itself says was synced. Whoever stores names of other bytes must check these.
-    pub unproven: Vec<Box<[u8]>>,
 }
 
 impl Table {
@@ -64,10 +55,7 @@ impl Table {
         )?;
         let memtable = Memtable::new();
         let watermark = lmdb.watermark()?;
-        let mut replay = Replay {
-            floor: watermark,
-            ..Replay::default()
-        };
+        let mut replay = Replay::after(watermark);
         let (log, _) = Log::open(
             directory,
             config.log.clone(),
@@ -77,7 +65,7 @@ impl Table {
         )?;
         let durable = Arc::new(Durable { memtable, lmdb });
         let checkpointer = Checkpointer::spawn(Arc::clone(&durable), log.clone())?;
-        let (settled, recovered) = replay.finish(watermark);
+        let (settled, recovered) = replay.finish();
         let table = Self {
             config,
             clock,
@@ -96,9 +84,7 @@ impl Table {
     /// A handle for readers of durable state.
     #[must_use]
     pub fn reader(&self) -> TableReader {
-        TableReader {
-            durable: Arc::clone(&self.durable),
-        }
+        TableReader::new(Arc::clone(&self.durable))
     }
 
     /// The value as the writer sees it: staged and pending operations included.
@@ -359,96 +345,4 @@ fn limit(what: &'static str, len: usize, max: usize) -> Result<(), BlockError> {
         });
     }
     Ok(())
-}
-
-/// Reads a table's durable state. Cheap to clone; any thread may use it, at any time, without waiting for the writer.
-#[derive(Clone)]
-pub struct TableReader {
-    durable: Arc<Durable>,
-}
-
-impl TableReader {
-    /// The durable value. A look-up in memory, then at most one in LMDB.
-    ///
-    /// # Errors
-    /// What LMDB answers.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
-        self.durable.get(key)
-    }
-
-    /// Calls `each` on every durable entry, in no particular order, until it fails. Entries that become durable or are
-    /// deleted meanwhile may or may not be seen.
-    ///
-    /// # Errors
-    /// What `each` or LMDB answers.
-    pub fn scan(
-        &self,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BlockError>,
-    ) -> Result<(), BlockError> {
-        let recent = self.durable.memtable.entries();
-        for (key, value) in &recent {
-            if let Some(value) = value {
-                each(key, value)?;
-            }
-        }
-        self.durable.lmdb.scan(&mut |key, value| {
-            if recent.contains_key(key) {
-                return Ok(());
-            }
-            each(key, value)
-        })
-    }
-}
-
-impl Durable {
-    /// The memtable first and an LMDB snapshot second: an entry leaves the first only when the second has it.
-    fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
-        match self.memtable.get(key) {
-            Some(recent) => Ok(recent),
-            // LMDB refuses the lengths that no key can have.
-            None if key.is_empty() || key.len() > MAX_KEY_BYTES => Ok(None),
-            None => self.lmdb.get(key),
-        }
-    }
-}
-
-/// Collects what the log holds beyond the checkpoint.
-#[derive(Default)]
-struct Replay {
-    last: Option<Seq>,
-    records: u64,
-    /// The highest position that some record says was synced before it was written.
-    floor: Seq,
-    written: HashMap<Box<[u8]>, Seq>,
-}
-
-impl Replay {
-    fn record(&mut self, memtable: &Memtable, seq: Seq, record: &[u8]) -> Result<(), BlockError> {
-        let batch = batch::decode(record)?;
-        for (key, value) in batch.operations {
-            memtable.insert(key.into(), value.map(Value::from));
-            self.written.insert(key.into(), seq);
-        }
-        self.floor = self.floor.max(batch.synced);
-        self.last = Some(seq);
-        self.records += 1;
-        Ok(())
-    }
-
-    fn finish(self, watermark: Seq) -> (Seq, Recovered) {
-        let floor = self.floor;
-        let unproven = self
-            .written
-            .into_iter()
-            .filter(|(_, seq)| *seq > floor)
-            .map(|(key, _)| key)
-            .collect();
-        (
-            self.last.unwrap_or(watermark),
-            Recovered {
-                replayed_records: self.records,
-                unproven,
-            },
-        )
-    }
 }

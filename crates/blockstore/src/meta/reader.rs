@@ -1,0 +1,66 @@
+//! [`TableReader`]: a table's durable state, for everybody but the writer.
+//!
+//! An operation is in the memtable, in LMDB or in both, from the moment it is durable: a reader that looks in this order
+//! never misses it. Readers hold no lock and no LMDB transaction between calls.
+
+use super::{
+    checkpoint::Durable,
+    lmdb::{MAX_KEY_BYTES, Value},
+};
+use crate::BlockError;
+use std::sync::Arc;
+
+/// Reads a table's durable state. Cheap to clone; any thread may use it, at any time, without waiting for the writer.
+#[derive(Clone)]
+pub struct TableReader {
+    durable: Arc<Durable>,
+}
+
+impl TableReader {
+    pub(super) fn new(durable: Arc<Durable>) -> Self {
+        Self { durable }
+    }
+
+    /// The durable value. A look-up in memory, then at most one in LMDB.
+    ///
+    /// # Errors
+    /// What LMDB answers.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
+        self.durable.get(key)
+    }
+
+    /// Calls `each` on every durable entry, in no particular order, until it fails. Entries that become durable or are
+    /// deleted meanwhile may or may not be seen.
+    ///
+    /// # Errors
+    /// What `each` or LMDB answers.
+    pub fn scan(
+        &self,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BlockError>,
+    ) -> Result<(), BlockError> {
+        let recent = self.durable.memtable.entries();
+        for (key, value) in &recent {
+            if let Some(value) = value {
+                each(key, value)?;
+            }
+        }
+        self.durable.lmdb.scan(&mut |key, value| {
+            if recent.contains_key(key) {
+                return Ok(());
+            }
+            each(key, value)
+        })
+    }
+}
+
+impl Durable {
+    /// The memtable first and an LMDB snapshot second: an entry leaves the first only when the second has it.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
+        match self.memtable.get(key) {
+            Some(recent) => Ok(recent),
+            // LMDB refuses the lengths that no key can have.
+            None if key.is_empty() || key.len() > MAX_KEY_BYTES => Ok(None),
+            None => self.lmdb.get(key),
+        }
+    }
+}
