@@ -48,6 +48,14 @@ pub enum BlockError {
         /// All free bytes, in whatever pieces.
         free_bytes: u64,
     },
+    /// A message asks for no block, or for too many at once.
+    #[error("a message is about 1 to {max} blocks, this one about {count}")]
+    BadCount {
+        /// How many it is about.
+        count: u64,
+        /// The most it may be about.
+        max: u32,
+    },
     /// The address is not one that was handed out and is still unnamed.
     #[error("{address} is not handed out")]
     NotOutstanding {
@@ -84,7 +92,7 @@ pub enum BlockError {
         bound: String,
     },
     /// Another process has the directory open.
-    #[error("{} is held by another process", path.display())]
+    #[error("{} is held by another process or another open store", path.display())]
     Locked {
         /// The lock file.
         path: PathBuf,
@@ -158,6 +166,7 @@ impl BlockError {
             Self::Empty
             | Self::EmptyKey
             | Self::WrongLength { .. }
+            | Self::BadCount { .. }
             | Self::NotOutstanding { .. }
             | Self::Buddy(_)
             | Self::Config { .. } => ErrorKind::InvalidInput,

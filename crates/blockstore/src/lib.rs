@@ -1,17 +1,52 @@
 //! Content-addressed blocks of 4 KiB to 512 KiB: one controller owns the metadata, N workers do the I/O.
+//!
+//! | to do this | start at |
+//! |---|---|
+//! | store blocks from a program | [`BlockStore`] |
+//! | drive puts and gets from an event loop | [`BlockStore::connect`], [`BlockWorker`] |
+//! | keep small values durably, without blocks | [`meta::Table`] |
+//!
+//! # Where a put becomes durable
+//! The worker writes the content into a block that it was granted ahead of need, and sends `Occupy`. The controller's
+//! [`BlockHandler`] stages the record and commits the batch as one log record; the log's flusher syncs the data file, then
+//! the log; then the reply leaves. A checkpoint moves records into LMDB later.
 #![deny(unsafe_code)]
 
 pub mod buddy;
+mod buffer;
+mod config;
 mod digest;
+mod engine;
 pub mod epoch;
 mod error;
+mod extent;
+mod handler;
+mod home;
 mod message;
 pub mod meta;
 mod pool;
+mod put;
+mod quarantine;
 mod record;
+mod recovery;
+mod refill;
+mod space;
+mod stats;
+mod store;
+mod worker;
 
+pub use buffer::AlignedBuffer;
+pub use config::Config;
 pub use digest::Digest;
+pub use engine::{Engine, Workers};
 pub use error::BlockError;
+pub use extent::Extent;
+pub use handler::BlockHandler;
 pub use message::{BlockMessage, BlockReply};
 pub use pool::StackPool;
+pub use put::Put;
 pub use record::Record;
+pub use recovery::Opened;
+pub use stats::Stats;
+pub use store::BlockStore;
+pub use worker::{BlockWorker, Done, Get, Lookup, Outcome, Polled, Refused, Ticket};

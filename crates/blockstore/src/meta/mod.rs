@@ -16,6 +16,7 @@ mod replay;
 mod table;
 
 pub use config::TableConfig;
+pub(crate) use config::within;
 pub use keyed::KeyedHandler;
 pub use reader::TableReader;
 pub use replay::Recovered;

@@ -12,7 +12,7 @@ use super::{
     replay::Replay,
 };
 use crate::BlockError;
-use quintet_core::{Clock, Commit, Deadline, Error, ErrorKind, Seq};
+use quintet_core::{Clock, Commit, Deadline, Durability, Error, ErrorKind, Seq};
 use quintet_log::{Directory, Log, LogStats};
 use std::{path::Path, sync::Arc, task::Waker, time::Duration};
 
@@ -276,6 +276,18 @@ impl Table {
         self.log.synced()
     }
 
+    /// Every operation up to this position is visible to readers.
+    #[must_use]
+    pub fn visible(&self) -> Seq {
+        self.settled
+    }
+
+    /// What an acknowledged commit survives.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.config.log.durability
+    }
+
     /// The position of the last commit.
     #[must_use]
     pub fn last_commit(&self) -> Seq {
@@ -318,7 +330,7 @@ impl Table {
     ///
     /// # Errors
     /// As [`checkpoint`](Self::checkpoint).
-    pub fn close(mut self) -> Result<(), Error> {
+    pub fn close(&mut self) -> Result<(), Error> {
         self.rollback();
         let checkpointed = if self.poisoned {
             Err(BlockError::Poisoned.into())

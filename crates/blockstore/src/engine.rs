@@ -1,0 +1,117 @@
+//! Puts a store together: data file, records, allocator, handler, and what workers share. No thread of the controller is
+//! started here, so that a test can drive the handler step by step.
+
+use crate::{
+    BlockError, Config, Opened,
+    epoch::Epochs,
+    handler::BlockHandler,
+    message::BlockMessage,
+    meta::Table,
+    pool::StackPool,
+    recovery,
+    space::Space,
+    stats::{Gauges, Stats},
+    worker::{BlockWorker, Commons},
+};
+use quintet_core::{BlockPool, Clock, Result, SizeClass, Worker};
+use quintet_log::{Directory, OpenMode};
+use std::{path::Path, sync::Arc};
+
+/// The file that holds the blocks.
+pub(crate) const DATA_FILE: &str = "blocks.data";
+
+/// How many bytes of blocks a pool may hold above its target, when puts are dropped or content was there already.
+const POOL_SLACK_BYTES: u64 = 16 << 20;
+
+/// A store without its controller's thread.
+pub struct Engine {
+    /// The owner of the store's state: for a [`BatchController`](quintet_core::BatchController).
+    pub handler: BlockHandler,
+    /// Makes workers.
+    pub workers: Workers,
+    /// What opening found.
+    pub opened: Opened,
+}
+
+/// Makes workers for one store; clones are cheap.
+#[derive(Clone)]
+pub struct Workers {
+    commons: Commons,
+    pool_targets: [usize; SizeClass::COUNT],
+    gauges: Gauges,
+}
+
+impl Engine {
+    /// Opens or creates a store: its data file and log in `directory`, its checkpoint in `meta_dir`, which must exist.
+    /// `config.dir` is not looked at. Blocks for the replay and for one pass over all records.
+    ///
+    /// # Errors
+    /// A configuration out of range, damage, or what the system answers.
+    pub fn open(
+        directory: Arc<dyn Directory>,
+        meta_dir: &Path,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, BlockError> {
+        config.validate()?;
+        let file = directory.open(DATA_FILE, OpenMode::Create)?;
+        directory.sync()?;
+        let table_config = config.table(vec![Arc::clone(&file)]);
+        let (mut table, recovered) = Table::open(meta_dir, directory, table_config, Arc::clone(&clock))?;
+        let mut space = Space::new(Arc::clone(&file), config.capacity_bytes, config.growth_step_bytes)?;
+        let opened = recovery::recover(&mut table, &recovered, &*file, &mut space)?;
+        let epochs = Epochs::new(config.max_workers);
+        let gauges = Gauges::default();
+        let records = table.reader();
+        let totals = (opened.blocks, opened.content_bytes);
+        let handler = BlockHandler::new(table, space, totals, Arc::clone(&epochs), clock, gauges.clone());
+        let commons = Commons {
+            file,
+            records,
+            epochs,
+            lookup: config.lookup,
+        };
+        Ok(Self {
+            handler,
+            workers: Workers {
+                commons,
+                pool_targets: config.pool_targets,
+                gauges,
+            },
+            opened,
+        })
+    }
+}
+
+impl Workers {
+    /// A worker over a connection to the store's controller.
+    ///
+    /// # Errors
+    /// `Unavailable` when there are `max_workers` already.
+    pub fn worker(&self, link: Box<dyn Worker<BlockMessage> + Send>) -> Result<BlockWorker> {
+        let pools = std::array::from_fn(|index| {
+            let (class, target) = (SizeClass::ALL[index], self.pool_targets[index]);
+            let slack = (POOL_SLACK_BYTES / class.size_bytes()).min(256) as usize;
+            Box::new(StackPool::new(class, target, target + slack)) as Box<dyn BlockPool + Send>
+        });
+        self.worker_with(link, pools)
+    }
+
+    /// The same with pools of the caller's, one per class, smallest first.
+    ///
+    /// # Errors
+    /// As [`worker`](Self::worker).
+    pub fn worker_with(
+        &self,
+        link: Box<dyn Worker<BlockMessage> + Send>,
+        pools: [Box<dyn BlockPool + Send>; SizeClass::COUNT],
+    ) -> Result<BlockWorker> {
+        BlockWorker::new(link, pools, self.commons.clone())
+    }
+
+    /// What the store held at its last commit. Never waits for the controller.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.gauges.read()
+    }
+}

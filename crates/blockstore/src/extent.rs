@@ -1,0 +1,66 @@
+//! [`Extent`]: a stored block's content, held still while it is read.
+
+use crate::{BlockError, Digest, Record, epoch::Pin};
+use quintet_core::Result;
+use quintet_log::File;
+use std::sync::Arc;
+
+/// The bytes of one stored block. While it lives they are not overwritten, even when the block is deleted meanwhile; so a
+/// reader that holds it for long keeps deleted space from being reused. May be read and dropped on any thread.
+pub struct Extent {
+    digest: Digest,
+    record: Record,
+    file: Arc<dyn File>,
+    _pin: Pin,
+}
+
+impl Extent {
+    pub(crate) fn new(digest: Digest, record: Record, file: Arc<dyn File>, pin: Pin) -> Self {
+        Self {
+            digest,
+            record,
+            file,
+            _pin: pin,
+        }
+    }
+
+    /// The content's name.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The content's length.
+    #[must_use]
+    pub fn len_bytes(&self) -> u64 {
+        self.record.len_bytes.into()
+    }
+
+    /// Reads content from `offset_bytes` until `buf` is full or the content ends; returns how many bytes were read.
+    /// Blocks for the disk when the bytes are not in the page cache. An [`AlignedBuffer`](crate::AlignedBuffer) is
+    /// several times faster than an unaligned one.
+    ///
+    /// # Errors
+    /// `Corrupted` when the file is shorter than the record says; what the system answers.
+    pub fn read_at(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize> {
+        let left = self.len_bytes().saturating_sub(offset_bytes);
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        if len > 0 {
+            self.file
+                .read_exact_at(&mut buf[..len], self.record.address.offset_bytes() + offset_bytes)?;
+        }
+        Ok(len)
+    }
+
+    /// Checks bytes that were read against the name.
+    ///
+    /// # Errors
+    /// `Corrupted` when they are not what was stored.
+    pub fn verify(&self, content: &[u8]) -> Result<()> {
+        if Digest::of(content) == self.digest {
+            return Ok(());
+        }
+        let place = format!("{} ({})", self.digest, self.record.address);
+        Err(BlockError::corrupted(place, "the content does not hash to its name").into())
+    }
+}

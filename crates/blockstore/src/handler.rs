@@ -1,0 +1,332 @@
+//! [`BlockHandler`]: the sole owner of the allocator and of the records, and the only place where a block changes state.
+//!
+//! A block is free, outstanding (handed out to a worker), named (a record points to it) or in quarantine (its record is
+//! gone, its bytes may still be read). Look-ups answer from durable state; everything else sees what is staged too, so
+//! that the second `Occupy` of the same content meets the first one even inside one batch.
+
+use crate::{
+    BlockError, Digest, Record, Stats,
+    epoch::Epochs,
+    message::{BlockMessage, BlockReply},
+    meta::{Table, TableReader},
+    quarantine::Quarantine,
+    space::Space,
+    stats::Gauges,
+};
+use quintet_core::{
+    BlockAddress, Budget, Clock, Commit, Deadline, Durability, Error, MessageHandler, Result, Seq, SizeClass,
+};
+use std::{sync::Arc, time::Duration};
+
+/// How soon blocks in quarantine are looked at again while nothing else happens.
+const RECLAIM: Duration = Duration::from_millis(100);
+
+/// The handler of [`BlockMessage`]. Made by [`BlockStore`](crate::BlockStore), or by hand in tests.
+pub struct BlockHandler {
+    table: Table,
+    reader: TableReader,
+    space: Space,
+    epochs: Arc<Epochs>,
+    quarantine: Quarantine,
+    clock: Arc<dyn Clock>,
+    gauges: Gauges,
+    blocks: u64,
+    content_bytes: u64,
+    /// What the messages since the last commit did, oldest first.
+    staged: Vec<Staged>,
+}
+
+enum Staged {
+    Named(Record),
+    Released(Record),
+}
+
+impl BlockHandler {
+    /// A handler over a table whose every record was [marked as taken](crate::recovery) in `space`.
+    pub(crate) fn new(
+        table: Table,
+        space: Space,
+        totals: (u64, u64),
+        epochs: Arc<Epochs>,
+        clock: Arc<dyn Clock>,
+        gauges: Gauges,
+    ) -> Self {
+        let (blocks, content_bytes) = totals;
+        let reader = table.reader();
+        let quarantine = Quarantine::default();
+        let handler = Self {
+            table,
+            reader,
+            space,
+            epochs,
+            quarantine,
+            clock,
+            gauges,
+            blocks,
+            content_bytes,
+            staged: Vec::new(),
+        };
+        handler.publish();
+        handler
+    }
+
+    /// What the store holds now, this batch included.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let buddy = self.space.buddy();
+        let (pooled_blocks, pooled_bytes) = self.space.outstanding();
+        let log = self.table.log_stats();
+        let file_bytes = buddy.capacity_blocks() * crate::buddy::UNIT_BYTES;
+        let free_bytes = self.space.free_bytes();
+        Stats {
+            blocks: self.blocks,
+            content_bytes: self.content_bytes,
+            file_bytes,
+            capacity_bytes: file_bytes + free_bytes - buddy.free_blocks() * crate::buddy::UNIT_BYTES,
+            free_bytes,
+            pooled_blocks,
+            pooled_bytes,
+            quarantined_blocks: self.quarantine.blocks(),
+            quarantined_bytes: self.quarantine.bytes(),
+            largest_free_bytes: buddy.largest_free().map_or(0, SizeClass::size_bytes),
+            classes: buddy.classes(),
+            log_records: log.appended_records,
+            log_syncs: log.syncs,
+            poisoned: self.table.is_poisoned(),
+        }
+    }
+
+    /// What workers share with the handler: the records that are durable.
+    pub(crate) fn reader(&self) -> TableReader {
+        self.reader.clone()
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Flushes, checkpoints and closes the table.
+    ///
+    /// # Errors
+    /// When the flush or the checkpoint fails; what was acknowledged is in the log all the same.
+    pub fn close(&mut self) -> Result<()> {
+        self.table.close()
+    }
+
+    fn publish(&self) {
+        self.gauges.publish(self.stats());
+    }
+
+    /// The record under `digest`, staged and pending ones included.
+    fn record(&self, digest: &Digest) -> Result<Option<Record>, BlockError> {
+        self.table
+            .get(&digest.0)?
+            .map(|bytes| Record::decode(digest, &bytes))
+            .transpose()
+    }
+
+    fn get_address(&self, digest: &Digest) -> Result<BlockReply, BlockError> {
+        let bytes = self
+            .reader
+            .get(&digest.0)?
+            .ok_or(BlockError::NotFound { digest: *digest })?;
+        Ok(BlockReply::Address(Record::decode(digest, &bytes)?))
+    }
+
+    fn release(&mut self, digest: &Digest) -> Result<BlockReply, BlockError> {
+        let record = self
+            .record(digest)?
+            .ok_or(BlockError::NotFound { digest: *digest })?;
+        self.table.delete(&digest.0)?;
+        self.staged.push(Staged::Released(record));
+        self.blocks -= 1;
+        self.content_bytes -= u64::from(record.len_bytes);
+        Ok(BlockReply::Released)
+    }
+
+    fn allocate(&mut self, class: SizeClass, count: u32) -> Result<BlockReply, BlockError> {
+        if count == 0 || count > BlockMessage::MAX_COUNT {
+            return Err(BlockError::BadCount {
+                count: count.into(),
+                max: BlockMessage::MAX_COUNT,
+            });
+        }
+        if self.table.is_poisoned() {
+            return Err(BlockError::Poisoned);
+        }
+        let mut granted = self.take(class, count, Vec::new())?;
+        if granted.is_empty() && !self.quarantine.is_empty() {
+            // Space pressure: what waits only for a flush can be had now.
+            self.table.sync()?;
+            self.reclaim();
+            granted = self.take(class, count, granted)?;
+        }
+        if granted.is_empty() {
+            let (requested_bytes, free_bytes) = (class.size_bytes(), self.space.free_bytes());
+            return Err(BlockError::NoSpace {
+                requested_bytes,
+                free_bytes,
+            });
+        }
+        Ok(BlockReply::Granted(granted))
+    }
+
+    /// Takes up to `count` blocks. An error after the first block ends the search; the blocks are good.
+    fn take(
+        &mut self,
+        class: SizeClass,
+        count: u32,
+        mut granted: Vec<BlockAddress>,
+    ) -> Result<Vec<BlockAddress>, BlockError> {
+        while granted.len() < count as usize {
+            match self.space.allocate(class) {
+                Ok(Some(address)) => granted.push(address),
+                Err(error) if granted.is_empty() => return Err(error),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(granted)
+    }
+
+    fn occupy(
+        &mut self,
+        digest: &Digest,
+        address: BlockAddress,
+        len_bytes: u32,
+    ) -> Result<BlockReply, BlockError> {
+        if !self.space.is_outstanding(address) {
+            return Err(BlockError::NotOutstanding { address });
+        }
+        if len_bytes == 0 {
+            return Err(BlockError::Empty);
+        }
+        if u64::from(len_bytes) > address.class.size_bytes() {
+            let max_bytes = address.class.size_bytes();
+            return Err(BlockError::TooLarge {
+                what: "content",
+                len_bytes: len_bytes.into(),
+                max_bytes,
+            });
+        }
+        if let Some(stored) = self.record(digest)? {
+            if stored.len_bytes != len_bytes {
+                let (stored_bytes, offered_bytes) = (stored.len_bytes, len_bytes);
+                return Err(BlockError::LengthConflict {
+                    digest: *digest,
+                    stored_bytes,
+                    offered_bytes,
+                });
+            }
+            return Ok(BlockReply::Occupied {
+                unused: Some(address),
+            });
+        }
+        let record = Record { address, len_bytes };
+        self.table.put(&digest.0, &record.encode(digest))?;
+        self.space.name(address)?;
+        self.staged.push(Staged::Named(record));
+        self.blocks += 1;
+        self.content_bytes += u64::from(len_bytes);
+        Ok(BlockReply::Occupied { unused: None })
+    }
+
+    /// The batch's releases begin their way through quarantine.
+    fn keep(&mut self) {
+        let released = self.staged.drain(..).filter_map(|staged| match staged {
+            Staged::Released(record) => Some(record.address),
+            Staged::Named(_) => None,
+        });
+        self.quarantine
+            .committed(self.table.last_commit(), released.collect());
+    }
+
+    /// The table forgot the batch; so do the allocator and the counts.
+    fn undo(&mut self) {
+        for staged in self.staged.drain(..).rev() {
+            match staged {
+                Staged::Named(record) => {
+                    self.space.unname(record.address);
+                    self.blocks -= 1;
+                    self.content_bytes -= u64::from(record.len_bytes);
+                }
+                Staged::Released(record) => {
+                    self.blocks += 1;
+                    self.content_bytes += u64::from(record.len_bytes);
+                }
+            }
+        }
+    }
+
+    /// Whether time alone can free a block in quarantine: at level relaxed the flush that it waits for may be far away,
+    /// and whoever needs the space asks for it.
+    fn reclaim_is_near(&self) -> bool {
+        let flushes_come = self.table.durability() != Durability::Relaxed;
+        !self.quarantine.is_empty()
+            && (flushes_come || self.quarantine.waits_for_readers(self.table.synced()))
+    }
+
+    /// Frees what left quarantine.
+    fn reclaim(&mut self) {
+        let Self {
+            quarantine,
+            space,
+            table,
+            epochs,
+            ..
+        } = self;
+        quarantine.retire(table.visible(), epochs);
+        quarantine.drain(table.synced(), epochs, |address| {
+            let freed = space.free(address);
+            debug_assert!(freed.is_ok(), "a block in quarantine is taken: {freed:?}");
+        });
+    }
+}
+
+impl MessageHandler<BlockMessage> for BlockHandler {
+    fn handle(&mut self, message: BlockMessage) -> Result<BlockReply> {
+        let reply = match message {
+            BlockMessage::GetAddress { digest } => self.get_address(&digest),
+            BlockMessage::Release { digest } => self.release(&digest),
+            BlockMessage::Return { addresses } => {
+                self.space.take_back(&addresses).map(|()| BlockReply::Returned)
+            }
+            BlockMessage::Allocate { class, count } => self.allocate(class, count),
+            BlockMessage::Occupy {
+                digest,
+                address,
+                len_bytes,
+            } => self.occupy(&digest, address, len_bytes),
+        };
+        reply.map_err(Error::from)
+    }
+
+    fn commit(&mut self) -> Result<Commit> {
+        let committed = self.table.commit();
+        match &committed {
+            Ok(_) => self.keep(),
+            Err(_) => self.undo(),
+        }
+        self.reclaim();
+        self.publish();
+        committed
+    }
+
+    fn durable(&mut self) -> Result<Seq> {
+        let durable = self.table.durable();
+        self.reclaim();
+        durable
+    }
+
+    fn maintain(&mut self, _budget: Budget) -> Option<Deadline> {
+        self.reclaim();
+        self.publish();
+        let retry = self.table.maintain();
+        let reclaim = self
+            .reclaim_is_near()
+            .then(|| Deadline::after(&*self.clock, RECLAIM));
+        match (retry, reclaim) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}

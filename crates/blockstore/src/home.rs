@@ -1,0 +1,99 @@
+//! The store's directory: one holder at a time, and one format.
+//!
+//! `LOCK` is held (flock) while a store is open; the kernel lets go of it when the process ends, however it ends.
+//! `VERSION` names the format in a line of text.
+
+use crate::BlockError;
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+const VERSION: &str = "quintet-blocks 1";
+
+/// A directory that is held by this store.
+pub(crate) struct Home {
+    dir: PathBuf,
+    /// Held until it is dropped.
+    _lock: File,
+}
+
+impl Home {
+    /// Creates the directory if need be and takes it.
+    pub(crate) fn take(dir: &Path) -> Result<Self, BlockError> {
+        let attempt = |what: &str| format!("{what} {}", dir.display());
+        fs::create_dir_all(dir.join("meta")).map_err(|error| BlockError::io(attempt("creating"), error))?;
+        let home = Self {
+            dir: dir.to_owned(),
+            _lock: lock(dir)?,
+        };
+        home.check_version()?;
+        Ok(home)
+    }
+
+    /// Takes a directory that must be a store already.
+    pub(crate) fn take_existing(dir: &Path) -> Result<Self, BlockError> {
+        let version = dir.join("VERSION");
+        fs::metadata(&version)
+            .map_err(|error| BlockError::io(format!("looking for {}", version.display()), error))?;
+        Self::take(dir)
+    }
+
+    /// Where the checkpoint lives.
+    pub(crate) fn meta_dir(&self) -> PathBuf {
+        self.dir.join("meta")
+    }
+
+    fn check_version(&self) -> Result<(), BlockError> {
+        let path = self.dir.join("VERSION");
+        let attempt = |what: &str| format!("{what} {}", path.display());
+        match fs::read_to_string(&path) {
+            Ok(found) if found.trim_end() == VERSION => Ok(()),
+            // Created, and then the power failed before the text was on the disk.
+            Ok(found) if found.is_empty() => self.write_version(&path),
+            Ok(found) => {
+                let found = found
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .chars()
+                    .take(80)
+                    .collect();
+                Err(BlockError::Version {
+                    path,
+                    found,
+                    expected: VERSION,
+                })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.write_version(&path),
+            Err(error) => Err(BlockError::io(attempt("reading"), error)),
+        }
+    }
+
+    fn write_version(&self, path: &Path) -> Result<(), BlockError> {
+        let write = || -> io::Result<()> {
+            let mut file = File::create(path)?;
+            writeln!(file, "{VERSION}")?;
+            file.sync_all()?;
+            File::open(&self.dir)?.sync_all()
+        };
+        write().map_err(|error| BlockError::io(format!("writing {}", path.display()), error))
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, BlockError> {
+    let path = dir.join("LOCK");
+    let open = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path);
+    let file = open.map_err(|error| BlockError::io(format!("opening {}", path.display()), error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(BlockError::Locked { path }),
+        Err(TryLockError::Error(error)) => Err(BlockError::io(format!("locking {}", path.display()), error)),
+    }
+}

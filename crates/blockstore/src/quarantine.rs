@@ -1,0 +1,121 @@
+//! Released blocks that must not be overwritten yet.
+//!
+//! A released block passes three gates, in order: its release becomes visible to readers (then it is *retired* and gets an
+//! epoch tag); the release is on stable storage (otherwise a power cut could bring back a record that names new bytes);
+//! no reader that found the old record still reads. Groups pass in commit order, so each gate is a queue.
+
+use crate::epoch::{Epochs, Tag};
+use quintet_core::{BlockAddress, Seq};
+use std::collections::VecDeque;
+
+struct Retired {
+    seq: Seq,
+    tag: Tag,
+    addresses: Vec<BlockAddress>,
+}
+
+/// The queues, owned by the block handler.
+#[derive(Default)]
+pub(crate) struct Quarantine {
+    /// Committed, not yet visible to readers.
+    committed: VecDeque<(Seq, Vec<BlockAddress>)>,
+    retired: VecDeque<Retired>,
+    blocks: u64,
+    bytes: u64,
+}
+
+impl Quarantine {
+    /// Takes blocks whose release is log record `seq`.
+    pub(crate) fn committed(&mut self, seq: Seq, addresses: Vec<BlockAddress>) {
+        if addresses.is_empty() {
+            return;
+        }
+        self.blocks += addresses.len() as u64;
+        self.bytes += addresses
+            .iter()
+            .map(|address| address.class.size_bytes())
+            .sum::<u64>();
+        self.committed.push_back((seq, addresses));
+    }
+
+    /// Every release up to `durable` is visible to readers now.
+    pub(crate) fn retire(&mut self, durable: Seq, epochs: &Epochs) {
+        if self.committed.front().is_none_or(|(seq, _)| *seq > durable) {
+            return;
+        }
+        let tag = epochs.retire();
+        while let Some((seq, addresses)) = self.committed.pop_front_if(|(seq, _)| *seq <= durable) {
+            self.retired.push_back(Retired { seq, tag, addresses });
+        }
+    }
+
+    /// Hands every block that may be overwritten to `free`.
+    pub(crate) fn drain(&mut self, synced: Seq, epochs: &Epochs, mut free: impl FnMut(BlockAddress)) {
+        if self.retired.front().is_none_or(|oldest| oldest.seq > synced) {
+            return;
+        }
+        let horizon = epochs.horizon();
+        let passed = |oldest: &mut Retired| oldest.seq <= synced && oldest.tag <= horizon;
+        while let Some(retired) = self.retired.pop_front_if(passed) {
+            for address in retired.addresses {
+                self.blocks -= 1;
+                self.bytes -= address.class.size_bytes();
+                free(address);
+            }
+        }
+    }
+
+    pub(crate) const fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether the oldest block waits for nothing but readers.
+    pub(crate) fn waits_for_readers(&self, synced: Seq) -> bool {
+        self.retired.front().is_some_and(|oldest| oldest.seq <= synced)
+    }
+
+    /// Whether no block is in here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.committed.is_empty() && self.retired.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quintet_core::SizeClass;
+
+    fn drained(quarantine: &mut Quarantine, synced: u64, epochs: &Epochs) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        quarantine.drain(Seq(synced), epochs, |address| numbers.push(address.number));
+        numbers
+    }
+
+    #[test]
+    fn a_block_passes_visibility_then_sync_then_readers() {
+        let epochs = Epochs::new(1);
+        let reader = epochs.register().unwrap();
+        let mut quarantine = Quarantine::default();
+        let address = |number| BlockAddress {
+            class: SizeClass::SMALLEST,
+            number,
+        };
+        quarantine.committed(Seq(1), vec![address(1)]);
+        quarantine.committed(Seq(2), vec![address(2)]);
+        assert_eq!(drained(&mut quarantine, 9, &epochs), [], "not visible yet");
+        let pin = reader.pin();
+        quarantine.retire(Seq(1), &epochs);
+        assert_eq!(drained(&mut quarantine, 9, &epochs), [], "a reader from before");
+        drop(pin);
+        assert_eq!(drained(&mut quarantine, 0, &epochs), [], "not synced");
+        assert_eq!(drained(&mut quarantine, 1, &epochs), [1]);
+        quarantine.retire(Seq(2), &epochs);
+        assert_eq!((quarantine.blocks(), quarantine.bytes()), (1, 4096));
+        assert_eq!(drained(&mut quarantine, 2, &epochs), [2]);
+        assert!(quarantine.is_empty());
+    }
+}

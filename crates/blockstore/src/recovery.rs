@@ -1,0 +1,120 @@
+//! From records to a running allocator: what opening a store does after the log was replayed.
+//!
+//! First the records that may have reached the disk before their content (see [`Recovered::unproven`]) are checked against
+//! their names; those whose bytes are missing are dropped: nobody was told that they were safe. Then every record marks
+//! its block as taken. Two records that overlap, or one beyond the file, are damage, and the store does not open.
+
+use crate::{
+    AlignedBuffer, BlockError, Digest, Record,
+    meta::{Recovered, Table},
+    space::Space,
+};
+use quintet_core::{ErrorKind, SizeClass};
+use quintet_log::File;
+
+/// What opening a store found and did.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Named blocks.
+    pub blocks: u64,
+    /// Their content, in bytes.
+    pub content_bytes: u64,
+    /// Log records replayed after the last checkpoint.
+    pub replayed_records: u64,
+    /// Blocks whose content was checked because a crash could have cut it off.
+    pub checked_blocks: u64,
+    /// Blocks dropped because it was cut off. None of them was acknowledged as durable.
+    pub dropped_blocks: u64,
+}
+
+/// Drops records without content and marks the blocks of all others as taken.
+pub(crate) fn recover(
+    table: &mut Table,
+    recovered: &Recovered,
+    file: &dyn File,
+    space: &mut Space,
+) -> Result<Opened, BlockError> {
+    let (checked_blocks, dropped_blocks) = drop_unwritten(table, recovered, file)?;
+    let (mut blocks, mut content_bytes) = (0, 0);
+    table.reader().scan(&mut |key, value| {
+        let (digest, record) = read(key, value)?;
+        space
+            .occupy(record.address)
+            .map_err(|fault| BlockError::corrupted(format!("the record of {digest}"), fault.to_string()))?;
+        blocks += 1;
+        content_bytes += u64::from(record.len_bytes);
+        Ok(())
+    })?;
+    let replayed_records = recovered.replayed_records;
+    Ok(Opened {
+        blocks,
+        content_bytes,
+        replayed_records,
+        checked_blocks,
+        dropped_blocks,
+    })
+}
+
+/// Reads one entry of the record table.
+pub(crate) fn read(key: &[u8], value: &[u8]) -> Result<(Digest, Record), BlockError> {
+    let digest = Digest(key.try_into().map_err(|_| {
+        BlockError::corrupted(
+            "the record table",
+            format!("a key of {} bytes, a digest has 32", key.len()),
+        )
+    })?);
+    Ok((digest, Record::decode(&digest, value)?))
+}
+
+fn drop_unwritten(
+    table: &mut Table,
+    recovered: &Recovered,
+    file: &dyn File,
+) -> Result<(u64, u64), BlockError> {
+    let mut buffer = AlignedBuffer::new(SizeClass::LARGEST.size_bytes() as usize);
+    let (mut checked, mut dropped) = (0, 0);
+    for key in &recovered.unproven {
+        let Some(value) = table.get(key)? else {
+            continue;
+        };
+        let (digest, record) = read(key, &value)?;
+        checked += 1;
+        if !holds(file, &digest, &record, &mut buffer)? {
+            forget(table, key)?;
+            dropped += 1;
+        }
+    }
+    if dropped > 0 {
+        table.commit()?;
+        table.sync()?;
+    }
+    Ok((checked, dropped))
+}
+
+/// Stages a deletion, committing first what does not fit in one batch.
+fn forget(table: &mut Table, key: &[u8]) -> Result<(), BlockError> {
+    match table.delete(key) {
+        Err(BlockError::Busy { .. }) => {
+            table.commit()?;
+            table.checkpoint()?;
+            table.delete(key)
+        }
+        other => other,
+    }
+}
+
+/// Whether the file holds the content that the record names.
+pub(crate) fn holds(
+    file: &dyn File,
+    digest: &Digest,
+    record: &Record,
+    buffer: &mut AlignedBuffer,
+) -> Result<bool, BlockError> {
+    let content = &mut buffer[..record.len_bytes as usize];
+    match file.read_exact_at(content, record.address.offset_bytes()) {
+        Ok(()) => Ok(Digest::of(content) == *digest),
+        Err(error) if error.kind() == ErrorKind::Corrupted => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

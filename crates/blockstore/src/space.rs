@@ -1,0 +1,138 @@
+//! The data file's space: the allocator, the blocks that are handed out, and the file's growth.
+//!
+//! Invariants: every taken block is named by a record, in quarantine, or outstanding (handed out and not named yet). The
+//! file covers every block of the allocator. Growth needs no sync of its own: the data file is the log's companion, so its
+//! length is on stable storage before any record that names a block is.
+
+use crate::{BlockError, buddy::Buddy, buddy::UNIT_BYTES, message::BlockMessage};
+use quintet_core::{BlockAddress, ErrorKind, SizeClass};
+use quintet_log::File;
+use std::{collections::HashSet, sync::Arc};
+
+/// The data file and who may write where. Owned by the block handler.
+pub(crate) struct Space {
+    buddy: Buddy,
+    file: Arc<dyn File>,
+    outstanding: HashSet<BlockAddress, foldhash::fast::RandomState>,
+    outstanding_bytes: u64,
+    /// The file never grows beyond this.
+    limit_blocks: u64,
+    step_blocks: u64,
+}
+
+impl Space {
+    /// The space of a file as long as it is now; nothing is taken yet.
+    pub(crate) fn new(file: Arc<dyn File>, limit_bytes: u64, step_bytes: u64) -> Result<Self, BlockError> {
+        let mut buddy = Buddy::default();
+        // A partial unit at the end is what an interrupted growth left; the next growth covers it.
+        buddy.grow(file.len()? / UNIT_BYTES);
+        Ok(Self {
+            buddy,
+            file,
+            outstanding: HashSet::default(),
+            outstanding_bytes: 0,
+            limit_blocks: limit_bytes / UNIT_BYTES,
+            step_blocks: step_bytes / UNIT_BYTES,
+        })
+    }
+
+    /// Marks the block of a stored record as taken.
+    pub(crate) fn occupy(&mut self, address: BlockAddress) -> Result<(), BlockError> {
+        Ok(self.buddy.occupy(address)?)
+    }
+
+    /// Takes one block, growing the file if it may grow. `None` = there is no room.
+    pub(crate) fn allocate(&mut self, class: SizeClass) -> Result<Option<BlockAddress>, BlockError> {
+        loop {
+            if let Some(address) = self.buddy.allocate(class) {
+                self.hand_out(address);
+                return Ok(Some(address));
+            }
+            if !self.grow()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Adds one step to the file. `false` = it has its full size, or the disk is full.
+    fn grow(&mut self) -> Result<bool, BlockError> {
+        let now = self.buddy.capacity_blocks();
+        let next = now.saturating_add(self.step_blocks).min(self.limit_blocks);
+        if next <= now {
+            return Ok(false);
+        }
+        match self.file.allocate(now * UNIT_BYTES, (next - now) * UNIT_BYTES) {
+            Ok(()) => {
+                self.buddy.grow(next);
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::Full => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes handed-out blocks back: all of them, or none if one is not handed out.
+    pub(crate) fn take_back(&mut self, addresses: &[BlockAddress]) -> Result<(), BlockError> {
+        if addresses.is_empty() || addresses.len() > BlockMessage::MAX_COUNT as usize {
+            return Err(BlockError::BadCount {
+                count: addresses.len() as u64,
+                max: BlockMessage::MAX_COUNT,
+            });
+        }
+        for (at, address) in addresses.iter().enumerate() {
+            if let Err(refused) = self.name(*address) {
+                addresses[..at].iter().for_each(|taken| self.unname(*taken));
+                return Err(refused);
+            }
+        }
+        addresses.iter().try_for_each(|address| self.free(*address))
+    }
+
+    /// Makes a taken block that is not handed out free.
+    pub(crate) fn free(&mut self, address: BlockAddress) -> Result<(), BlockError> {
+        Ok(self.buddy.free(address)?)
+    }
+
+    /// A handed-out block gets its name.
+    ///
+    /// # Errors
+    /// [`BlockError::NotOutstanding`].
+    pub(crate) fn name(&mut self, address: BlockAddress) -> Result<(), BlockError> {
+        if !self.outstanding.remove(&address) {
+            return Err(BlockError::NotOutstanding { address });
+        }
+        self.outstanding_bytes -= address.class.size_bytes();
+        Ok(())
+    }
+
+    /// Whether the block is handed out.
+    pub(crate) fn is_outstanding(&self, address: BlockAddress) -> bool {
+        self.outstanding.contains(&address)
+    }
+
+    /// Undoes [`name`](Self::name).
+    pub(crate) fn unname(&mut self, address: BlockAddress) {
+        self.hand_out(address);
+    }
+
+    fn hand_out(&mut self, address: BlockAddress) {
+        if self.outstanding.insert(address) {
+            self.outstanding_bytes += address.class.size_bytes();
+        }
+    }
+
+    pub(crate) const fn buddy(&self) -> &Buddy {
+        &self.buddy
+    }
+
+    /// Handed-out blocks and their bytes.
+    pub(crate) fn outstanding(&self) -> (u64, u64) {
+        (self.outstanding.len() as u64, self.outstanding_bytes)
+    }
+
+    /// Bytes that could be handed out in blocks of some size: free ones, and those the file may still grow by.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        let growth = self.limit_blocks.saturating_sub(self.buddy.capacity_blocks());
+        (self.buddy.free_blocks() + growth) * UNIT_BYTES
+    }
+}

@@ -1,0 +1,56 @@
+//! What a store holds, published by the handler after every commit and readable by anyone without waiting for it.
+
+use quintet_core::SizeClass;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::buddy::ClassUse;
+
+/// A reading of the store's gauges, all from the same moment.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Named blocks, those included whose commit is not durable yet.
+    pub blocks: u64,
+    /// Their content, in bytes.
+    pub content_bytes: u64,
+    /// The data file's length.
+    pub file_bytes: u64,
+    /// The length that it may reach.
+    pub capacity_bytes: u64,
+    /// Bytes that could be handed out: free in the file, or by its growth.
+    pub free_bytes: u64,
+    /// Blocks handed out to workers and not named: in pools or being written.
+    pub pooled_blocks: u64,
+    /// Their bytes.
+    pub pooled_bytes: u64,
+    /// Released blocks that may not be overwritten yet.
+    pub quarantined_blocks: u64,
+    /// Their bytes.
+    pub quarantined_bytes: u64,
+    /// The largest free block in the file, in bytes; 0 = none.
+    pub largest_free_bytes: u64,
+    /// Free and taken blocks by class, smallest first.
+    pub classes: [ClassUse; SizeClass::COUNT],
+    /// Records appended to the log since open: commits that wrote something.
+    pub log_records: u64,
+    /// Flushes of log and data file since open.
+    pub log_syncs: u64,
+    /// Writes are refused because a flush failed.
+    pub poisoned: bool,
+}
+
+/// Where the handler publishes; clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Gauges {
+    stats: Arc<Mutex<Stats>>,
+}
+
+impl Gauges {
+    pub(crate) fn publish(&self, stats: Stats) {
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+    }
+
+    pub(crate) fn read(&self) -> Stats {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
