@@ -58,7 +58,7 @@ mod writer;
 pub use config::LogConfig;
 pub use error::LogError;
 #[cfg(feature = "testing")]
-pub use file::{CrashDirectory, Fault, FaultDirectory};
+pub use file::{CrashDirectory, Fault, FaultDirectory, recording};
 pub use file::{Directory, File, MemDirectory, OpenMode, OsDirectory};
 pub use log::Log;
 pub use reader::{Contents, read};

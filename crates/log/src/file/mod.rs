@@ -9,6 +9,8 @@ mod crash;
 mod fault;
 mod mem;
 mod os;
+#[cfg(feature = "testing")]
+pub mod recording;
 
 #[cfg(feature = "testing")]
 pub use crash::CrashDirectory;

@@ -1,0 +1,391 @@
+//! Recordings of a real process's file operations, replayed into [`CrashDirectory`]s: power cuts for code that no seam
+//! reaches, such as the C inside LMDB.
+//!
+//! A recording is made by the preloaded library in `shim/record.c`. Each of its events is a header of 40 bytes, all numbers
+//! little-endian – magic `Qrec` (4), kind (4), inode (8), offset (8), length (8), path bytes (4), payload bytes (4) – then
+//! the path and the payload. A process may append notes of its own with [`note`].
+//!
+//! What the replay assumes: a sync covers the writes that had returned when it started; a write through `O_DSYNC` syncs its
+//! file; directories themselves are durable when they are made.
+
+use super::{CrashDirectory, Directory, File, OpenMode, OsDirectory};
+use quintet_core::{Error, ErrorKind, Result};
+use std::{
+    collections::HashMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+const MAGIC: u32 = 0x6365_7251;
+const HEADER_BYTES: usize = 40;
+const NOTE: u32 = 64;
+
+#[derive(Debug)]
+struct Event<'a> {
+    kind: u32,
+    inode: u64,
+    offset: u64,
+    length: u64,
+    path: &'a [u8],
+    payload: &'a [u8],
+}
+
+/// Appends a note to a recording that was opened for appending: one write, so that notes of several threads stay whole.
+///
+/// # Errors
+/// What the system answers.
+pub fn note(mut recording: &fs::File, payload: &[u8]) -> std::io::Result<()> {
+    let mut event = Vec::with_capacity(HEADER_BYTES + payload.len());
+    event.extend_from_slice(&MAGIC.to_le_bytes());
+    event.extend_from_slice(&NOTE.to_le_bytes());
+    event.extend_from_slice(&[0; 28]);
+    event.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    event.extend_from_slice(payload);
+    recording.write_all(&event)
+}
+
+/// A replayed recording: at any moment of it, the power can be cut.
+pub struct Replay {
+    /// In the order in which they were first used.
+    directories: Vec<(PathBuf, CrashDirectory)>,
+    /// After each event: how many moments each directory that was in use by then had seen.
+    moments: Vec<Vec<usize>>,
+    notes: Vec<(usize, Vec<u8>)>,
+}
+
+impl Replay {
+    /// Replays `recording` of the files below `root`, which was empty when the recording began.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupted`] when the recording is not one, with the offset.
+    pub fn of(recording: &[u8], root: &Path) -> Result<Self> {
+        let mut state = State {
+            root: root.to_owned(),
+            directories: Vec::new(),
+            handles: HashMap::new(),
+        };
+        let (mut moments, mut notes) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while at < recording.len() {
+            let (event, next) = decode(recording, at)?;
+            at = next;
+            if event.kind == NOTE {
+                notes.push((moments.len(), event.payload.to_vec()));
+            } else {
+                state.apply(&event)?;
+            }
+            moments.push(
+                state
+                    .directories
+                    .iter()
+                    .map(|(_, directory)| directory.moments())
+                    .collect(),
+            );
+        }
+        Ok(Self {
+            directories: state.directories,
+            moments,
+            notes,
+        })
+    }
+
+    /// How many events there are: every number from 0 to this one is a moment at which the power can fail.
+    #[must_use]
+    pub fn moments(&self) -> usize {
+        self.moments.len()
+    }
+
+    /// The notes that were appended before a moment, oldest first.
+    pub fn notes_before(&self, moment: usize) -> impl Iterator<Item = &[u8]> {
+        self.notes
+            .iter()
+            .take_while(move |(at, _)| *at < moment)
+            .map(|(_, payload)| payload.as_slice())
+    }
+
+    /// Writes into the empty directory `target` what a power cut after the first `moment` events left. `seed` chooses
+    /// among the possible outcomes, as in [`CrashDirectory::image`].
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn image(&self, moment: usize, seed: u64, target: &Path) -> Result<()> {
+        let Some(seen) = moment.checked_sub(1).and_then(|last| self.moments.get(last)) else {
+            return Ok(());
+        };
+        for ((path, directory), moments) in self.directories.iter().zip(seen) {
+            let image = directory.image(*moments, seed);
+            let real = OsDirectory::open(target.join(path))?;
+            for name in image.list()? {
+                let bytes = image.bytes(&name).unwrap_or_default();
+                fs::write(real.path().join(name), bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decode(recording: &[u8], at: usize) -> Result<(Event<'_>, usize)> {
+    let damaged = || {
+        Error::new(
+            ErrorKind::Corrupted,
+            format!("the recording is damaged at byte {at}"),
+        )
+    };
+    let header = recording.get(at..at + HEADER_BYTES).ok_or_else(damaged)?;
+    let number = |from: usize, len: usize| {
+        header[from..from + len]
+            .iter()
+            .rev()
+            .fold(0_u64, |value, byte| value << 8 | u64::from(*byte))
+    };
+    if number(0, 4) != u64::from(MAGIC) {
+        return Err(damaged());
+    }
+    let path_from = at + HEADER_BYTES;
+    let payload_from = path_from + number(32, 4) as usize;
+    let end = payload_from + number(36, 4) as usize;
+    let event = Event {
+        kind: number(4, 4) as u32,
+        inode: number(8, 8),
+        offset: number(16, 8),
+        length: number(24, 8),
+        path: recording.get(path_from..payload_from).ok_or_else(damaged)?,
+        payload: recording.get(payload_from..end).ok_or_else(damaged)?,
+    };
+    Ok((event, end))
+}
+
+/// What an inode number stands for at this point of the recording.
+enum Handle {
+    Directory(CrashDirectory),
+    File { file: Arc<dyn File>, waiting: Vec<Step> },
+}
+
+type Change = Box<dyn Fn(&dyn File) -> Result<()>>;
+
+/// A step on a file that waits because a sync is in flight that does not cover it.
+enum Step {
+    Change(Change),
+    SyncStarted(u64),
+}
+
+struct State {
+    root: PathBuf,
+    directories: Vec<(PathBuf, CrashDirectory)>,
+    handles: HashMap<u64, Handle>,
+}
+
+impl State {
+    fn apply(&mut self, event: &Event<'_>) -> Result<()> {
+        let (offset, length) = (event.offset, event.length);
+        match event.kind {
+            1 => self.open(event)?,
+            2 => {
+                let bytes = event.payload.to_vec();
+                self.change(event.inode, move |file| file.write_at(&bytes, offset))?;
+            }
+            3 => {
+                if let Some(Handle::File { waiting, .. }) = self.handles.get_mut(&event.inode) {
+                    waiting.push(Step::SyncStarted(offset));
+                }
+            }
+            4 => self.synced(event.inode, offset, length == 1)?,
+            5 => self.change(event.inode, move |file| file.set_len(length))?,
+            6 => self.change(event.inode, move |file| file.allocate(offset, length))?,
+            7 => self.change(event.inode, move |file| file.punch_hole(offset, length))?,
+            8 => {
+                let (directory, from) = self.place(event.path)?;
+                let (_, to) = self.place(event.payload)?;
+                directory.rename(&from, &to)?;
+            }
+            9 => {
+                let (directory, name) = self.place(event.path)?;
+                directory.remove(&name)?;
+            }
+            kind => {
+                return Err(Error::new(
+                    ErrorKind::Corrupted,
+                    format!("an event of the unknown kind {kind}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, event: &Event<'_>) -> Result<()> {
+        if event.offset == 1 {
+            let path = self.relative(event.path)?;
+            let directory = self.directory(path);
+            self.handles.insert(event.inode, Handle::Directory(directory));
+        } else if event.length == 1 || !self.handles.contains_key(&event.inode) {
+            let (directory, name) = self.place(event.path)?;
+            let file = directory.open(&name, OpenMode::Create)?;
+            self.handles.insert(
+                event.inode,
+                Handle::File {
+                    file,
+                    waiting: Vec::new(),
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, inode: u64, change: impl Fn(&dyn File) -> Result<()> + 'static) -> Result<()> {
+        match self.handles.get_mut(&inode) {
+            Some(Handle::File { file, waiting }) if waiting.is_empty() => change(&**file),
+            Some(Handle::File { waiting, .. }) => {
+                waiting.push(Step::Change(Box::new(change)));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A sync has returned: what had been written when it started is durable, what came later still is not.
+    fn synced(&mut self, inode: u64, token: u64, whole: bool) -> Result<()> {
+        match self.handles.get_mut(&inode) {
+            Some(Handle::Directory(directory)) => directory.sync(),
+            Some(Handle::File { file, waiting }) => {
+                let started = |step: &Step| matches!(step, Step::SyncStarted(other) if *other == token);
+                let start = if whole {
+                    None
+                } else {
+                    waiting.iter().position(started)
+                };
+                if let Some(start) = start {
+                    waiting.remove(start);
+                }
+                let covered = if whole { waiting.len() } else { start.unwrap_or(0) };
+                let mut open_syncs = Vec::new();
+                for step in waiting.drain(..covered) {
+                    match step {
+                        Step::Change(change) => change(&**file)?,
+                        Step::SyncStarted(other) => open_syncs.push(other),
+                    }
+                }
+                file.sync_data()?;
+                // Syncs that started earlier and are still in flight cover nothing that is left.
+                waiting.splice(0..0, open_syncs.into_iter().map(Step::SyncStarted));
+                while let Some(Step::Change(_)) = waiting.first() {
+                    if let Step::Change(change) = waiting.remove(0) {
+                        change(&**file)?;
+                    }
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn directory(&mut self, path: PathBuf) -> CrashDirectory {
+        if let Some((_, known)) = self.directories.iter().find(|(known, _)| *known == path) {
+            return known.clone();
+        }
+        let directory = CrashDirectory::new();
+        self.directories.push((path, directory.clone()));
+        directory
+    }
+
+    fn relative(&self, path: &[u8]) -> Result<PathBuf> {
+        let text = std::str::from_utf8(path)
+            .map_err(|_| Error::new(ErrorKind::Corrupted, "a recorded path is not UTF-8"))?;
+        let path = Path::new(text).strip_prefix(&self.root);
+        path.map(Path::to_owned).map_err(|_| {
+            Error::new(
+                ErrorKind::Corrupted,
+                format!("the recorded path {text} is not below the root"),
+            )
+        })
+    }
+
+    fn place(&mut self, path: &[u8]) -> Result<(CrashDirectory, String)> {
+        let path = self.relative(path)?;
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        Ok((
+            self.directory(path.parent().unwrap_or(Path::new("")).to_owned()),
+            name,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: u32, inode: u64, offset: u64, length: u64, path: &str, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend_from_slice(&MAGIC.to_le_bytes());
+        bytes.extend_from_slice(&kind.to_le_bytes());
+        for number in [inode, offset, length] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&(path.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(path.as_bytes());
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    /// The file `a` as an image with everything unsynced lost shows it.
+    fn left(replay: &Replay) -> Option<Vec<u8>> {
+        let target = tempfile::tempdir().unwrap();
+        replay.image(replay.moments(), 1, target.path()).unwrap();
+        fs::read(target.path().join("d/a")).ok()
+    }
+
+    #[test]
+    fn a_sync_covers_what_was_written_before_it_started() {
+        let mut tape = [
+            event(1, 1, 1, 0, "/r/d", b""),
+            event(1, 7, 0, 1, "/r/d/a", b""),
+            event(4, 1, 0, 0, "", b""),
+            event(2, 7, 0, 3, "", b"one"),
+            event(3, 7, 99, 0, "", b""),
+            event(2, 7, 3, 3, "", b"two"),
+        ]
+        .concat();
+        let before = Replay::of(&tape, Path::new("/r")).unwrap();
+        assert_eq!(left(&before).unwrap(), b"");
+        tape.extend(event(4, 7, 99, 0, "", b""));
+        let after = Replay::of(&tape, Path::new("/r")).unwrap();
+        assert_eq!(left(&after).unwrap(), b"one");
+        tape.extend(event(4, 7, 0, 1, "", b""));
+        assert_eq!(
+            left(&Replay::of(&tape, Path::new("/r")).unwrap()).unwrap(),
+            b"onetwo"
+        );
+    }
+
+    #[test]
+    fn a_file_whose_directory_was_not_synced_may_be_gone() {
+        let tape = [
+            event(1, 7, 0, 1, "/r/d/a", b""),
+            event(2, 7, 0, 3, "", b"one"),
+            event(3, 7, 99, 0, "", b""),
+            event(4, 7, 99, 0, "", b""),
+        ]
+        .concat();
+        assert_eq!(left(&Replay::of(&tape, Path::new("/r")).unwrap()), None);
+    }
+
+    #[test]
+    fn notes_keep_their_place_and_damage_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        note(file.as_file(), b"first").unwrap();
+        note(file.as_file(), b"second").unwrap();
+        let tape = fs::read(file.path()).unwrap();
+        let replay = Replay::of(&tape, Path::new("/r")).unwrap();
+        assert_eq!(replay.notes_before(1).collect::<Vec<_>>(), [b"first"]);
+        assert_eq!(replay.notes_before(2).count(), 2);
+        for cut in [1, HEADER_BYTES, tape.len() - 1] {
+            assert!(Replay::of(&tape[..cut], Path::new("/r")).is_err(), "cut at {cut}");
+        }
+    }
+}
