@@ -2,6 +2,7 @@
 //!
 //! Every figure is taken beside its rival in the same run, in alternating order, and printed as a median with its spread.
 //! A subject is checked to do what is being timed before any clock starts.
+#![forbid(unsafe_code)]
 
 pub mod machine;
 pub mod measure;

@@ -1,4 +1,5 @@
 //! The command line of the benches: `cargo xtask bench …` ends here.
+#![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use clap::{Parser, Subcommand};
