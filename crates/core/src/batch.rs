@@ -218,6 +218,14 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
     }
 }
 
+impl<M: Message, H: MessageHandler<M>> Drop for BatchController<M, H> {
+    /// Also without a shutdown, as when a handler panics, nobody may wait for a controller that is gone: ports that it
+    /// had not yet adopted go with it, and later connections are refused.
+    fn drop(&mut self) {
+        drop(self.registry.close());
+    }
+}
+
 impl<M: Message, H: MessageHandler<M>> Controller for BatchController<M, H> {
     fn tick(&mut self, budget_messages: NonZeroUsize) -> Result<Tick> {
         if self.closed {

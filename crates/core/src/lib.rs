@@ -28,6 +28,8 @@ mod batch;
 mod block;
 mod client;
 mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod controller;
 mod durability;
 mod error;
@@ -38,6 +40,8 @@ mod id;
 mod inline;
 mod keyed;
 mod message;
+#[cfg(any(test, feature = "mock"))]
+pub mod mock;
 mod pipeline;
 mod pool;
 mod port;

@@ -2,8 +2,10 @@
 
 mod clock;
 mod handler;
+mod pool;
 mod queue;
 
 pub use clock::ManualClock;
 pub use handler::FakeHandler;
+pub use pool::FakePool;
 pub use queue::{FakeConsumer, FakeProducer, FakeQueue};

@@ -1,0 +1,5 @@
+//! The integration tests of `quintet-core`: one binary, one module per subject.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
+mod subjects;
