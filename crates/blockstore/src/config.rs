@@ -43,7 +43,7 @@ pub struct Config {
     /// How a worker finds a block. Default: [`Lookup::Index`].
     pub lookup: Lookup,
     /// Whether the embedded `get` checks content against its name: some 0.7 ms per MiB. Default `false`, since every
-    /// caller holds the name and can check; `quintet fsck` checks the whole store.
+    /// caller holds the name and can check; [`fsck()`](crate::fsck()) checks the whole store.
     pub verify_reads: bool,
     /// The size of one log segment. Default 16 MiB; 64 KiB to 4 GiB, a multiple of 512.
     pub log_segment_bytes: u64,

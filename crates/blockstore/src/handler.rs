@@ -96,11 +96,6 @@ impl BlockHandler {
         }
     }
 
-    /// What workers share with the handler: the records that are durable.
-    pub(crate) fn reader(&self) -> TableReader {
-        self.reader.clone()
-    }
-
     pub(crate) fn table(&self) -> &Table {
         &self.table
     }

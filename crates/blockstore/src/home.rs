@@ -32,12 +32,17 @@ impl Home {
         Ok(home)
     }
 
-    /// Takes a directory that must be a store already.
+    /// Takes a directory that must be a store already, and creates nothing in it but the lock.
     pub(crate) fn take_existing(dir: &Path) -> Result<Self, BlockError> {
         let version = dir.join("VERSION");
         fs::metadata(&version)
             .map_err(|error| BlockError::io(format!("looking for {}", version.display()), error))?;
-        Self::take(dir)
+        let home = Self {
+            dir: dir.to_owned(),
+            _lock: lock(dir)?,
+        };
+        home.check_version()?;
+        Ok(home)
     }
 
     /// Where the checkpoint lives.

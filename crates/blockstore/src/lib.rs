@@ -4,6 +4,7 @@
 //! |---|---|
 //! | store blocks from a program | [`BlockStore`] |
 //! | drive puts and gets from an event loop | [`BlockStore::connect`], [`BlockWorker`] |
+//! | check a store that is not open | [`fsck()`] |
 //! | keep small values durably, without blocks | [`meta::Table`] |
 //!
 //! # Where a put becomes durable
@@ -20,10 +21,12 @@ mod engine;
 pub mod epoch;
 mod error;
 mod extent;
+mod fsck;
 mod handler;
 mod home;
 mod message;
 pub mod meta;
+mod outcome;
 mod pool;
 mod put;
 mod quarantine;
@@ -41,12 +44,14 @@ pub use digest::Digest;
 pub use engine::{Engine, Workers};
 pub use error::BlockError;
 pub use extent::Extent;
+pub use fsck::{FsckOptions, Report, fsck};
 pub use handler::BlockHandler;
 pub use message::{BlockMessage, BlockReply};
+pub use outcome::{Done, Get, Outcome, Polled, Refused, Ticket};
 pub use pool::StackPool;
 pub use put::Put;
 pub use record::Record;
 pub use recovery::Opened;
 pub use stats::Stats;
 pub use store::BlockStore;
-pub use worker::{BlockWorker, Done, Get, Lookup, Outcome, Polled, Refused, Ticket};
+pub use worker::{BlockWorker, Lookup};

@@ -69,7 +69,7 @@ impl BlockStore {
     ///
     /// # Errors
     /// [`BlockError::Config`]; [`BlockError::Locked`] when another store has the directory; [`BlockError::Version`];
-    /// [`BlockError::Corrupted`] with what is damaged (`quintet fsck` lists all of it); what the system answers.
+    /// [`BlockError::Corrupted`] with what is damaged (see [`fsck()`](crate::fsck())); what the system answers.
     pub fn open(config: Config) -> Result<Self, BlockError> {
         config.validate()?;
         let home = Home::take(&config.dir)?;
@@ -350,10 +350,7 @@ impl Seat {
         loop {
             let ready = parker.wait(
                 || {
-                    found = worker
-                        .poll(done)
-                        .map(|polled| enough(polled))
-                        .map_err(Error::from);
+                    found = worker.poll(done).map(&enough).map_err(Error::from);
                     !matches!(found, Ok(false))
                 },
                 None,

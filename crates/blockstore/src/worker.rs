@@ -11,6 +11,7 @@ use crate::{
     extent::Extent,
     message::{BlockMessage, BlockReply},
     meta::TableReader,
+    outcome::{Done, Get, Outcome, Polled, Refused, Ticket},
     put::{Put, ReturnBin},
     refill::Refill,
 };
@@ -40,60 +41,6 @@ pub(crate) struct Commons {
     pub(crate) records: TableReader,
     pub(crate) epochs: Arc<Epochs>,
     pub(crate) lookup: Lookup,
-}
-
-/// Names one operation of one worker until its outcome is polled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(RequestId);
-
-/// What an operation came to.
-pub enum Outcome {
-    /// The content is stored, as durably as configured.
-    Stored {
-        /// Its name.
-        digest: Digest,
-        /// Whether it was stored before.
-        existed: bool,
-    },
-    /// The block is deleted, as durably as configured.
-    Deleted,
-    /// The block is found; read it now.
-    Found(Extent),
-}
-
-/// One operation's end.
-pub struct Done {
-    /// Which operation.
-    pub ticket: Ticket,
-    /// How it ended.
-    pub outcome: Result<Outcome>,
-}
-
-/// What [`BlockWorker::get`] found.
-pub enum Get {
-    /// The content.
-    Found(Extent),
-    /// No such block.
-    Missing,
-    /// The controller was asked; the answer comes out of [`BlockWorker::poll`].
-    Asked(Ticket),
-}
-
-/// What [`BlockWorker::poll`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Polled {
-    /// How many outcomes were appended.
-    pub done: usize,
-    /// A request for blocks was answered: puts that found no block should be begun again now.
-    pub retry_puts: bool,
-}
-
-/// An operation that could not be sent, with what it was about.
-pub struct Refused<T> {
-    /// Handed back.
-    pub item: T,
-    /// Why: `Unavailable` = no credit left, poll first and send it again; else final.
-    pub error: Error,
 }
 
 enum Asked {
@@ -166,21 +113,22 @@ impl BlockWorker {
     ///
     /// # Errors
     /// The put comes back with `InvalidInput` when bytes are missing, `Unavailable` when no credit is left, `Closed`.
-    pub fn finish_put(&mut self, put: Put) -> Result<Ticket, Refused<Put>> {
+    pub fn finish_put(&mut self, put: Put) -> Result<Ticket, Box<Refused<Put>>> {
         let digest = put.digest();
         self.finish_put_as(put, digest)
     }
 
     /// The same for a body whose digest is known already.
-    pub(crate) fn finish_put_as(&mut self, mut put: Put, digest: Digest) -> Result<Ticket, Refused<Put>> {
+    pub(crate) fn finish_put_as(
+        &mut self,
+        mut put: Put,
+        digest: Digest,
+    ) -> Result<Ticket, Box<Refused<Put>>> {
         if let Err(error) = put.check_complete() {
-            return Err(Refused { item: put, error });
+            return Err(Refused::new(put, error));
         }
         let Some((block, len_bytes)) = put.take_block() else {
-            return Err(Refused {
-                item: put,
-                error: ErrorKind::InvalidInput.into(),
-            });
+            return Err(Refused::new(put, ErrorKind::InvalidInput.into()));
         };
         let message = BlockMessage::Occupy {
             digest,
@@ -194,10 +142,7 @@ impl BlockWorker {
             }
             Err(refused) => {
                 put.put_block(block);
-                Err(Refused {
-                    item: put,
-                    error: refusal(&refused),
-                })
+                Err(Refused::new(put, refusal(&refused)))
             }
         }
     }
@@ -342,7 +287,8 @@ impl BlockWorker {
             other => Err(misfit(&other)),
         });
         let addresses = self.refill(class).answered(result);
-        for address in addresses {
+        // The pool is a stack, and the lowest block is to be written first.
+        for address in addresses.into_iter().rev() {
             self.put_back(Block::granted(address));
         }
     }

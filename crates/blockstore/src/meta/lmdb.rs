@@ -5,9 +5,10 @@
 //! Keys are 1 to 511 bytes: LMDB's limit.
 #![expect(unsafe_code, reason = "opening and resizing a memory map are unsafe in heed")]
 
+use super::reader::Visit;
 use crate::BlockError;
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 use quintet_core::Seq;
 use std::{
     path::Path,
@@ -90,6 +91,33 @@ impl Lmdb {
         })
     }
 
+    /// Opens the environment in `dir` for reading; nothing is created.
+    pub(crate) fn open_read_only(dir: &Path, map_bytes: usize) -> Result<Self, BlockError> {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options
+            .map_size(map_bytes.next_multiple_of(MAP_STEP_BYTES))
+            .max_dbs(2);
+        // SAFETY: read-only is not one of the flags that weaken LMDB's locking or syncing; otherwise as in `open`.
+        let env = unsafe { options.flags(EnvFlags::READ_ONLY).open(dir) }?;
+        let txn = env.read_txn()?;
+        let tables = env
+            .open_databases_and_commit(txn, |opener, txn| {
+                let entries: Option<Database<'_, Bytes, Bytes>> = opener.open_database(txn, Some(ENTRIES))?;
+                let marks: Option<Database<'_, Bytes, Bytes>> = opener.open_database(txn, Some(MARKS))?;
+                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(entries.zip(marks)))
+            })?
+            .unwrap_commit();
+        let (entries, marks) = tables
+            .ok_or_else(|| BlockError::corrupted("the checkpoint store", "its tables are not there"))?;
+        Ok(Self {
+            env,
+            entries,
+            marks,
+            gate: RwLock::new(()),
+            max_map_bytes: map_bytes,
+        })
+    }
+
     /// The value of `key` in the last checkpoint.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
         let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
@@ -111,10 +139,7 @@ impl Lmdb {
     }
 
     /// Calls `each` on every entry in key order, in one snapshot, until it fails.
-    pub(crate) fn scan(
-        &self,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BlockError>,
-    ) -> Result<(), BlockError> {
+    pub(crate) fn scan(&self, each: Visit<'_>) -> Result<(), BlockError> {
         let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let txn = self.env.read_txn()?;
         for entry in self.entries.iter(&txn)? {

@@ -7,6 +7,7 @@
 mod batch;
 mod checkpoint;
 mod config;
+mod inspect;
 mod keyed;
 mod lmdb;
 mod memtable;
@@ -18,6 +19,8 @@ mod table;
 pub use config::TableConfig;
 pub(crate) use config::within;
 pub use keyed::KeyedHandler;
-pub use reader::TableReader;
+pub use reader::{TableReader, Visit};
 pub use replay::Recovered;
 pub use table::Table;
+
+pub(crate) use inspect::inspect;

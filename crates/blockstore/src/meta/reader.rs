@@ -10,6 +10,9 @@ use super::{
 use crate::BlockError;
 use std::sync::Arc;
 
+/// What is called on each entry of a scan, with its key and value. An error ends the scan.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), BlockError>;
+
 /// Reads a table's durable state. Cheap to clone; any thread may use it, at any time, without waiting for the writer.
 #[derive(Clone)]
 pub struct TableReader {
@@ -34,10 +37,7 @@ impl TableReader {
     ///
     /// # Errors
     /// What `each` or LMDB answers.
-    pub fn scan(
-        &self,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BlockError>,
-    ) -> Result<(), BlockError> {
+    pub fn scan(&self, each: Visit<'_>) -> Result<(), BlockError> {
         let recent = self.durable.memtable.entries();
         for (key, value) in &recent {
             if let Some(value) = value {

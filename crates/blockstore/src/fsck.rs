@@ -1,0 +1,190 @@
+//! [`fsck`]: a cross-check of a store that is not open. It changes nothing.
+//!
+//! Records decode under their names; no two of them overlap; every block lies inside the data file; on demand, every
+//! content hashes to its name; the log is readable up to its end, which a crash may have torn; LMDB opens.
+
+use crate::{
+    AlignedBuffer, BlockError, Digest, Record,
+    buddy::{Buddy, UNIT_BYTES},
+    engine::DATA_FILE,
+    home::Home,
+    meta::inspect,
+    recovery,
+};
+use quintet_core::SizeClass;
+use quintet_log::{Directory, File, OpenMode, OsDirectory};
+use std::{fmt, path::Path, sync::Arc};
+
+/// How many faults a report lists; further ones are counted only.
+const MAX_FAULTS: usize = 1000;
+
+/// What to check.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FsckOptions {
+    /// Read every block and hash it. Costs the disk's bandwidth, or some 1.5 GB/s of one core.
+    pub contents: bool,
+    /// The address space to map, at least the size of `meta/data.mdb`; 0 = 64 GiB.
+    pub map_bytes: usize,
+}
+
+/// What a check found.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Records that decode.
+    pub blocks: u64,
+    /// The content that they name, in bytes.
+    pub content_bytes: u64,
+    /// The data file's length.
+    pub file_bytes: u64,
+    /// Log records beyond the checkpoint; 0 after a clean close.
+    pub replayed_records: u64,
+    /// Bytes of the log's torn end, which the next open leaves out: no fault.
+    pub torn_tail_bytes: u64,
+    /// Blocks whose content was read and hashed.
+    pub checked_contents: u64,
+    /// The first thousand faults, one line each.
+    pub faults: Vec<String>,
+    /// All faults.
+    pub fault_count: u64,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.fault_count == 0
+    }
+
+    fn fault(&mut self, fault: impl fmt::Display) {
+        self.fault_count += 1;
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(fault.to_string());
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    /// A summary in one line, then one line per fault.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            blocks,
+            content_bytes,
+            file_bytes,
+            replayed_records,
+            checked_contents,
+            fault_count,
+            ..
+        } = self;
+        write!(
+            f,
+            "{blocks} blocks, {content_bytes} bytes of content in a file of {file_bytes}, "
+        )?;
+        write!(
+            f,
+            "{replayed_records} log records to replay, {checked_contents} contents checked, {fault_count} faults"
+        )?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n{fault}"))
+    }
+}
+
+/// Checks the store in `dir`.
+///
+/// # Errors
+/// Only when the directory cannot be looked at: it is no store, another version's, or open elsewhere. What is wrong
+/// inside is in the report.
+///
+/// ```
+/// use quintet_blockstore::{BlockStore, Config, FsckOptions, fsck};
+///
+/// let dir = tempfile::tempdir()?;
+/// BlockStore::open(Config::new(dir.path()))?.put(b"hello")?;
+/// let report = fsck(dir.path(), FsckOptions::default())?;
+/// assert!(report.is_clean(), "{report}");
+/// assert_eq!(report.blocks, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn fsck(dir: &Path, options: FsckOptions) -> Result<Report, BlockError> {
+    let home = Home::take_existing(dir)?;
+    let directory = OsDirectory::open(dir)?;
+    let mut report = Report::default();
+    let file = match directory.open(DATA_FILE, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) => {
+            report.fault(error);
+            return Ok(report);
+        }
+    };
+    report.file_bytes = file.len()?;
+    let mut checker = Checker::new(file, report, options.contents);
+    let map_bytes = if options.map_bytes == 0 {
+        64 << 30
+    } else {
+        options.map_bytes
+    };
+    let read = inspect(&home.meta_dir(), &directory, map_bytes, &mut |key, value| {
+        checker.entry(key, value);
+        Ok(())
+    });
+    let mut report = checker.report;
+    match read {
+        Ok(contents) => {
+            report.replayed_records = contents.records;
+            report.torn_tail_bytes = contents.torn_tail_bytes;
+        }
+        Err(error) => report.fault(error),
+    }
+    Ok(report)
+}
+
+struct Checker {
+    file: Arc<dyn File>,
+    taken: Buddy,
+    report: Report,
+    buffer: Option<AlignedBuffer>,
+}
+
+impl Checker {
+    fn new(file: Arc<dyn File>, report: Report, contents: bool) -> Self {
+        let mut taken = Buddy::default();
+        taken.grow(report.file_bytes / UNIT_BYTES);
+        let buffer = contents.then(|| AlignedBuffer::new(SizeClass::LARGEST.size_bytes() as usize));
+        Self {
+            file,
+            taken,
+            report,
+            buffer,
+        }
+    }
+
+    fn entry(&mut self, key: &[u8], value: &[u8]) {
+        match recovery::read(key, value) {
+            Ok((digest, record)) => self.record(&digest, &record),
+            Err(fault) => self.report.fault(fault),
+        }
+    }
+
+    fn record(&mut self, digest: &Digest, record: &Record) {
+        self.report.blocks += 1;
+        self.report.content_bytes += u64::from(record.len_bytes);
+        if let Err(fault) = self.taken.occupy(record.address) {
+            self.report.fault(format!("the record of {digest}: {fault}"));
+            return;
+        }
+        let Some(buffer) = &mut self.buffer else {
+            return;
+        };
+        self.report.checked_contents += 1;
+        match recovery::holds(&*self.file, digest, record, buffer) {
+            Ok(true) => {}
+            Ok(false) => self.report.fault(format!(
+                "{digest} ({}): its content does not hash to its name",
+                record.address
+            )),
+            Err(error) => self
+                .report
+                .fault(format!("{digest} ({}): {error}", record.address)),
+        }
+    }
+}

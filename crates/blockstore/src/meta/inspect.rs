@@ -1,0 +1,36 @@
+//! Reads a table that is not open, without changing anything: for checks.
+
+use super::{Visit, batch, lmdb::Lmdb};
+use crate::BlockError;
+use quintet_log::{Contents, Directory};
+use std::{collections::HashMap, path::Path};
+
+/// Calls `each` on every entry that opening the table would find, and answers what the log holds beyond the checkpoint.
+/// Keeps what was replayed in memory: as much as a table does between two checkpoints.
+pub(crate) fn inspect(
+    lmdb_dir: &Path,
+    directory: &dyn Directory,
+    map_bytes: usize,
+    each: Visit<'_>,
+) -> Result<Contents, BlockError> {
+    let lmdb = Lmdb::open_read_only(lmdb_dir, map_bytes)?;
+    let mut replayed: HashMap<Vec<u8>, Option<Vec<u8>>> = HashMap::new();
+    let contents = quintet_log::read(directory, lmdb.watermark()?, &mut |_, record| {
+        for (key, value) in batch::decode(record)?.operations {
+            replayed.insert(key.to_vec(), value.map(<[u8]>::to_vec));
+        }
+        Ok(())
+    })?;
+    lmdb.scan(&mut |key, value| {
+        if replayed.contains_key(key) {
+            return Ok(());
+        }
+        each(key, value)
+    })?;
+    for (key, value) in &replayed {
+        if let Some(value) = value {
+            each(key, value)?;
+        }
+    }
+    Ok(contents)
+}
