@@ -66,6 +66,8 @@ pub struct BatchController<M: Message, H: MessageHandler<M>> {
     ready: Vec<Completion<M>>,
     next_commit: Option<Deadline>,
     next_maintain: Option<Deadline>,
+    /// Messages came since `maintain` last said when it wants to run; they may have changed that.
+    maintain_is_stale: bool,
     ticks_since_maintain: usize,
     closed: bool,
 }
@@ -92,6 +94,7 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
             ready: Vec::new(),
             next_commit: None,
             next_maintain,
+            maintain_is_stale: false,
             ticks_since_maintain: 0,
             closed: false,
         }
@@ -139,7 +142,7 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
     pub fn has_work(&mut self) -> bool {
         self.registry.has_news()
             || self.registry.stopping()
-            || self.switchboard.has_requests()
+            || self.switchboard.has_work()
             || self.pipeline.can_settle()
     }
 
@@ -185,11 +188,9 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
         result
     }
 
-    /// Takes at most `budget` requests, answers the reads and handles the writes. Returns how many were taken.
-    fn serve(&mut self, budget: usize) -> usize {
-        let taken = self
-            .switchboard
-            .collect(budget, &mut self.reads, &mut self.writes);
+    /// Answers the reads that were collected and handles the writes.
+    fn serve(&mut self) {
+        self.maintain_is_stale |= !(self.reads.is_empty() && self.writes.is_empty());
         if !self.reads.is_empty() {
             self.pipeline.read(&mut self.reads, &mut self.ready);
             self.reply();
@@ -201,15 +202,15 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
             });
             self.reply();
         }
-        taken
     }
 
     fn maintain_if_due(&mut self, idle: bool) {
         self.ticks_since_maintain += 1;
         let share = self.ticks_since_maintain >= self.config.ticks_per_maintain.get();
-        let due = self.next_maintain.is_some_and(|due| due.is_due(&*self.clock));
+        let due = self.maintain_is_stale || self.next_maintain.is_some_and(|due| due.is_due(&*self.clock));
         if (idle && due) || (!idle && share) {
             self.ticks_since_maintain = 0;
+            self.maintain_is_stale = false;
             let budget = Budget {
                 items: self.config.maintain_items,
             };
@@ -234,7 +235,11 @@ impl<M: Message, H: MessageHandler<M>> Controller for BatchController<M, H> {
         self.adopt();
         let mut worked = self.switchboard.retry_replies();
         worked += self.settle();
-        worked += self.serve(budget_messages.get());
+        let budget = budget_messages.get();
+        worked += self
+            .switchboard
+            .collect(budget, &mut self.reads, &mut self.writes);
+        self.serve();
         let spaced = self.next_commit.is_some_and(|due| !due.is_due(&*self.clock));
         if self.pipeline.is_dirty() && !spaced {
             worked += 1;
@@ -255,10 +260,8 @@ impl<M: Message, H: MessageHandler<M>> Controller for BatchController<M, H> {
             self.switchboard.add(port);
         }
         // One pass over what is queued now. A request that arrives later is answered `Closed` by its own worker.
-        let queued = self.switchboard.queued();
-        if queued > 0 {
-            self.serve(queued);
-        }
+        self.switchboard.collect_queued(&mut self.reads, &mut self.writes);
+        self.serve();
         let committed = if self.pipeline.is_dirty() {
             self.commit()
         } else {

@@ -220,25 +220,31 @@ impl<M: Message + Unpin> Future for Call<M> {
                 "the call was polled after it had answered",
             )));
         };
+        let waker = cx.waker().clone();
         let mut state = this.shared.lock();
-        match state.waiting.remove(&id) {
+        let before = match state.waiting.remove(&id) {
             Some(Waiting::Answered(result)) => {
                 drop(state);
                 this.stage = Stage::Done;
-                Poll::Ready(result)
+                return Poll::Ready(result);
             }
-            _ => {
-                state.waiting.insert(id, Waiting::For(cx.waker().clone()));
-                Poll::Pending
-            }
-        }
+            before => before,
+        };
+        state.waiting.insert(id, Waiting::For(waker));
+        drop(state);
+        // Outside the lock: a waker may own the task, and that another call of this client.
+        drop(before);
+        Poll::Pending
     }
 }
 
 impl<M: Message> Drop for Call<M> {
     fn drop(&mut self) {
         if let Stage::Sent(id) = self.stage {
-            self.shared.lock().waiting.remove(&id);
+            // The lock ends with this statement, before what was waiting is dropped: a waker may own the task, and that
+            // another call of this client.
+            let waiting = self.shared.lock().waiting.remove(&id);
+            drop(waiting);
         }
     }
 }

@@ -53,7 +53,8 @@ pub trait MessageHandler<M: Message> {
     }
 
     /// Does a bounded piece of background work (expiry, indexing, checkpoints) and returns when it next wants to run;
-    /// `None` = not until more messages arrive. Called in idle ticks when due, and as a share of busy ones.
+    /// `None` = not until more messages arrive. Called in idle ticks when due, in the first idle tick after messages (they
+    /// may have changed when it is due), and as a share of busy ticks; so it may come earlier than it asked for.
     fn maintain(&mut self, _budget: Budget) -> Option<Deadline> {
         None
     }

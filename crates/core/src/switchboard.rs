@@ -5,7 +5,8 @@ use crate::{Completion, Message, Port, Request, RequestId};
 /// One connected port.
 struct Lane<M: Message> {
     port: Port<M>,
-    /// Completions on their way out. Left over only if a transport refuses what credits promise.
+    /// Completions on their way out. Left over only if a transport refuses what credits promise; then nothing more is
+    /// taken from it, which bounds this by the requests in progress.
     outbox: Vec<Completion<M>>,
 }
 
@@ -26,7 +27,8 @@ struct Seat<M: Message> {
 
 pub(crate) struct Switchboard<M: Message> {
     seats: Vec<Seat<M>>,
-    routes: Vec<Route>,
+    /// `None` = free. A completion takes its route, so that a second one with the same id finds none.
+    routes: Vec<Option<Route>>,
     free_routes: Vec<usize>,
     /// The seat that is served first in the next tick.
     first: usize,
@@ -60,13 +62,33 @@ impl<M: Message> Switchboard<M> {
         }
     }
 
-    pub(crate) fn has_requests(&self) -> bool {
-        self.lanes().any(|lane| lane.port.requests.ready() > 0)
+    /// Whether a lane can move: a request to take, or room for an answer that did not fit before.
+    pub(crate) fn has_work(&self) -> bool {
+        self.lanes().any(|lane| {
+            if lane.outbox.is_empty() {
+                lane.port.requests.ready() > 0
+            } else {
+                lane.port.replies.free() > 0
+            }
+        })
     }
 
-    /// How many requests wait now, over all ports: a lower bound.
-    pub(crate) fn queued(&self) -> usize {
-        self.lanes().map(|lane| lane.port.requests.ready()).sum()
+    /// Takes from each port what waits there now, and not what comes meanwhile: one port that keeps sending cannot take
+    /// the place of what another sent before. Returns how many that were.
+    pub(crate) fn collect_queued(
+        &mut self,
+        reads: &mut Vec<Request<M>>,
+        writes: &mut Vec<Request<M>>,
+    ) -> usize {
+        let mut taken = 0;
+        for seat in 0..self.seats.len() {
+            let waiting = self.seats[seat]
+                .lane
+                .as_ref()
+                .map_or(0, |lane| lane.port.requests.ready());
+            taken += self.collect_from(seat, waiting, reads, writes);
+        }
+        taken
     }
 
     fn lanes(&self) -> impl Iterator<Item = &Lane<M>> {
@@ -114,6 +136,10 @@ impl<M: Message> Switchboard<M> {
         let Some(lane) = &mut self.seats[seat].lane else {
             return 0;
         };
+        if !lane.outbox.is_empty() {
+            // Not kept to its credits: held back until it takes its answers, so that they do not pile up here.
+            return 0;
+        }
         let Ok(taken) = lane.port.requests.pop_batch(&mut self.inbox, most) else {
             self.seats[seat].lane = None;
             return 0;
@@ -127,11 +153,11 @@ impl<M: Message> Switchboard<M> {
             };
             let index = match self.free_routes.pop() {
                 Some(index) => {
-                    self.routes[index] = route;
+                    self.routes[index] = Some(route);
                     index
                 }
                 None => {
-                    self.routes.push(route);
+                    self.routes.push(Some(route));
                     self.routes.len() - 1
                 }
             };
@@ -150,14 +176,22 @@ impl<M: Message> Switchboard<M> {
 
     /// Whether the completion with this internal id waits for its commit.
     pub(crate) fn awaits(&self, id: RequestId) -> bool {
-        self.routes[id.0 as usize].awaits
+        let route = self.routes.get(id.0 as usize).copied().flatten();
+        route.is_none_or(|route| route.awaits)
     }
 
     /// Sends each completion to the port that asked, and wakes those workers that sleep.
     pub(crate) fn reply(&mut self, ready: &mut Vec<Completion<M>>) {
         for Completion { id, result } in ready.drain(..) {
             let index = id.0 as usize;
-            let route = self.routes[index];
+            let route = self.routes.get_mut(index).and_then(Option::take);
+            debug_assert!(
+                route.is_some(),
+                "the handler completed {id}, which is not in progress"
+            );
+            let Some(route) = route else {
+                continue; // Sent on, it could reach a worker that asked something else.
+            };
             self.free_routes.push(index);
             let seat = &mut self.seats[route.lane];
             // A port that is gone has no one to tell.

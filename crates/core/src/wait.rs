@@ -8,7 +8,7 @@
 //! Why no wake-up is lost: the sleeper stores `sleeping` and then looks at the queue; the ringer stores to the queue and
 //! then looks at `sleeping`. The two `SeqCst` fences forbid that both look before the other's store.
 
-use crate::primitive::{AtomicBool, Ordering, fence, thread};
+use crate::primitive::{AtomicBool, Mutex, Ordering, fence, lock, thread};
 use std::{
     fmt,
     sync::Arc,
@@ -110,10 +110,9 @@ pub struct Parker {
     spins: u32,
 }
 
-#[derive(Default)]
 struct Sleeper {
     /// Who to unpark. Set before the bell is armed, so a ring that must wake finds it.
-    thread: std::sync::Mutex<Option<thread::Thread>>,
+    thread: Mutex<Option<thread::Thread>>,
 }
 
 impl Wake for Sleeper {
@@ -122,11 +121,7 @@ impl Wake for Sleeper {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
+        let thread = lock(&self.thread).clone();
         if let Some(thread) = thread {
             thread.unpark();
         }
@@ -135,13 +130,15 @@ impl Wake for Sleeper {
 
 impl Parker {
     /// How often [`wait`](Self::wait) looks for work before it parks, unless set otherwise: some 10 µs, a quarter of
-    /// what waking an idle core costs.
-    pub const DEFAULT_SPINS: u32 = 1_000;
+    /// what waking an idle core costs. None under loom, which explores every look.
+    pub const DEFAULT_SPINS: u32 = if cfg!(quintet_loom) { 0 } else { 1_000 };
 
     /// A parker for whichever one thread calls [`wait`](Self::wait).
     #[must_use]
     pub fn new() -> Self {
-        let sleeper = Arc::new(Sleeper::default());
+        let sleeper = Arc::new(Sleeper {
+            thread: Mutex::new(None),
+        });
         Self {
             doorbell: Doorbell::new(Waker::from(Arc::clone(&sleeper))),
             sleeper,
@@ -174,11 +171,7 @@ impl Parker {
             }
             std::hint::spin_loop();
         }
-        *self
-            .sleeper
-            .thread
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(thread::current());
+        *lock(&self.sleeper.thread) = Some(thread::current());
         self.doorbell.arm();
         let found = ready();
         if !found {

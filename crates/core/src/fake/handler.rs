@@ -22,6 +22,9 @@ pub struct FakeHandler {
     fail_next_commit: Option<Error>,
     poisoned: Option<Error>,
     delay_commits: bool,
+    /// After how many questions of `durable` a flush completes by itself; 0 = never.
+    flush_after: usize,
+    questions: usize,
     handled: usize,
     commits: usize,
 }
@@ -33,7 +36,8 @@ impl FakeHandler {
         Self::default()
     }
 
-    /// The next commit fails with `error`, once, and undoes what it held.
+    /// The next commit fails with `error`, once, and undoes what it held. After [`ErrorKind::Poisoned`] nothing is
+    /// written any more.
     pub fn fail_next_commit(&mut self, error: Error) {
         self.fail_next_commit = Some(error);
     }
@@ -41,6 +45,14 @@ impl FakeHandler {
     /// From now on commits are [`Commit::Pending`] until [`complete_flush`](Self::complete_flush), or no longer.
     pub fn delay_commits(&mut self, delay: bool) {
         self.delay_commits = delay;
+    }
+
+    /// From now on commits are [`Commit::Pending`] and complete by themselves, the oldest at each `questions`th call of
+    /// [`durable`](MessageHandler::durable); 0 = no longer.
+    pub fn flush_after(&mut self, questions: usize) {
+        self.delay_commits = questions > 0;
+        self.flush_after = questions;
+        self.questions = 0;
     }
 
     /// The log reaches the oldest pending commit. Returns whether there was one.
@@ -125,6 +137,9 @@ impl MessageHandler<Keyed> for FakeHandler {
                 .back()
                 .map_or_else(|| self.durable.clone(), |(_, state)| state.clone());
             self.dirty = false;
+            if error.kind() == ErrorKind::Poisoned {
+                self.poisoned = Some(error.clone());
+            }
             return Err(error);
         }
         if std::mem::take(&mut self.dirty) {
@@ -142,6 +157,11 @@ impl MessageHandler<Keyed> for FakeHandler {
     }
 
     fn durable(&mut self) -> Result<Seq> {
+        self.questions += 1;
+        if self.flush_after > 0 && self.questions.is_multiple_of(self.flush_after) && self.poisoned.is_none()
+        {
+            self.complete_flush();
+        }
         match &self.poisoned {
             Some(error) => Err(error.clone()),
             None => Ok(self

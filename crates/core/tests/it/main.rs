@@ -1,5 +1,7 @@
 //! The integration tests of `quintet-core`: one binary, one module per subject.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod batch;
+mod client;
 mod conformance;
 mod subjects;

@@ -336,6 +336,12 @@ impl<Q> Served<Q> {
     }
 }
 
+impl<Q> Served<Q> {
+    pub(crate) fn connector(&self) -> &Connector<Keyed> {
+        &self.connector
+    }
+}
+
 impl<Q> Drop for Served<Q> {
     fn drop(&mut self) {
         self.connector.stop();
