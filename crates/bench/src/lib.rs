@@ -4,6 +4,7 @@
 //! A subject is checked to do what is being timed before any clock starts.
 #![forbid(unsafe_code)]
 
+pub mod blocks;
 pub mod machine;
 pub mod measure;
 pub mod queue;

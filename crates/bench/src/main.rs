@@ -3,7 +3,8 @@
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use clap::{Parser, Subcommand};
-use quintet_bench::{machine, queue};
+use quintet_bench::{blocks, machine, queue};
+use std::path::{Path, PathBuf};
 
 /// Compare Quintet's parts with their rivals on this machine.
 #[derive(Parser)]
@@ -21,6 +22,15 @@ enum Bench {
         #[arg(long, default_value_t = 7)]
         repetitions: usize,
     },
+    /// The block store: reads beside durable writes, with and without the controller's hop.
+    Blocks {
+        /// How often each row is measured; the table shows medians.
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
+        /// A directory on the disk to measure; a temporary one is made in it.
+        #[arg(long, default_value = "target")]
+        dir: PathBuf,
+    },
     /// Every bench at its smallest: do all subjects work, does every row appear? Times mean nothing here.
     Smoke,
 }
@@ -28,10 +38,13 @@ enum Bench {
 fn main() -> anyhow::Result<()> {
     let report = match Arguments::parse().bench {
         Bench::Queue { repetitions } => queue::run(&queue::Effort::full(repetitions))?,
+        Bench::Blocks { repetitions, dir } => blocks::run(&blocks::Effort::full(repetitions), &dir)?,
         Bench::Smoke => {
-            let report = queue::run(&queue::Effort::smoke())?;
-            queue::expect_every_row(&report)?;
-            report
+            let queues = queue::run(&queue::Effort::smoke())?;
+            queue::expect_every_row(&queues)?;
+            let stores = blocks::run(&blocks::Effort::smoke(), Path::new("target"))?;
+            blocks::expect_every_row(&stores)?;
+            format!("{queues}\n\n{stores}")
         }
     };
     println!("{}\n\n{report}", machine::describe());

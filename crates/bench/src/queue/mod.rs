@@ -7,8 +7,7 @@ mod hand_off;
 mod round_trip;
 mod throughput;
 
-use crate::measure::Samples;
-use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use crate::measure::table;
 use quintet_core::{Consumer, PopError, Producer, PushError, Queue};
 use std::num::NonZeroUsize;
 
@@ -99,39 +98,4 @@ fn check<Q: Queue<u32>>(name: &str) -> anyhow::Result<()> {
         "{name} is not a bounded queue; nothing was timed"
     );
     Ok(())
-}
-
-/// One table; the first subject is the one that the others are compared with.
-fn table(title: &str, unit: &str, samples: &[Samples]) -> String {
-    let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
-    table.set_header([
-        title,
-        unit,
-        "lowest",
-        "highest",
-        &format!("against {}", samples[0].name),
-    ]);
-    for subject in samples {
-        let (low, high) = subject.spread();
-        table.add_row([
-            subject.name.to_owned(),
-            figure(subject.median()),
-            figure(low),
-            figure(high),
-            format!("{:.3}", subject.ratio_to(&samples[0])),
-        ]);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.to_string()
-}
-
-fn figure(value: f64) -> String {
-    if value < 10.0 {
-        format!("{value:.2}")
-    } else {
-        format!("{value:.1}")
-    }
 }

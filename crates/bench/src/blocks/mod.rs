@@ -1,0 +1,80 @@
+//! The block store: what a reader waits while writers commit at full durability, with and without the controller's hop.
+//!
+//! One thread reads 4 KiB blocks one after the other; in the loaded rows another keeps 64 puts in flight, each flushed
+//! before its reply. In process: sockets would only blur the question.
+
+mod reads;
+
+use crate::measure::{Samples, Subject, alternate, table};
+use quintet_blockstore::Lookup;
+use std::{path::Path, time::Duration};
+
+/// How long to measure.
+pub struct Effort {
+    repetitions: usize,
+    window: Duration,
+    preloaded: usize,
+}
+
+impl Effort {
+    /// For figures.
+    #[must_use]
+    pub fn full(repetitions: usize) -> Self {
+        Self {
+            repetitions,
+            window: Duration::from_secs(2),
+            preloaded: 10_000,
+        }
+    }
+
+    /// For the gate: a moment.
+    #[must_use]
+    pub fn smoke() -> Self {
+        Self {
+            repetitions: 1,
+            window: Duration::from_millis(50),
+            preloaded: 50,
+        }
+    }
+}
+
+const ROWS: [(&str, Lookup, bool); 4] = [
+    ("index, no writers", Lookup::Index, false),
+    ("controller, no writers", Lookup::Controller, false),
+    ("index, 64 puts in flight", Lookup::Index, true),
+    ("controller, 64 puts in flight", Lookup::Controller, true),
+];
+
+/// Measures and renders the tables. The store lives in a directory below `dir`, on the disk that is to be measured.
+///
+/// # Errors
+/// When the store does not do what is being timed.
+pub fn run(effort: &Effort, dir: &Path) -> anyhow::Result<String> {
+    let bench = reads::Bench::prepare(effort, dir)?;
+    let mut subjects = Vec::new();
+    for (name, lookup, loaded) in ROWS {
+        let bench = &bench;
+        subjects.push(Subject::several(name, move || bench.measure(lookup, loaded)));
+    }
+    let samples = alternate(subjects, effort.repetitions);
+    let of = |figure: usize| -> Vec<Samples> { samples.iter().map(|row| row.figure(figure)).collect() };
+    Ok([
+        table("GET 4 KiB, median", "µs", &of(0)),
+        table("GET 4 KiB, p99", "µs", &of(1)),
+        table("GET 4 KiB, p99.9", "µs", &of(2)),
+        table("GETs", "per second", &of(3)),
+        table("PUTs meanwhile, durability full", "per second", &of(4)),
+    ]
+    .join("\n\n"))
+}
+
+/// That the report names every row.
+///
+/// # Errors
+/// Names the row that is missing.
+pub fn expect_every_row(report: &str) -> anyhow::Result<()> {
+    for (name, ..) in ROWS {
+        anyhow::ensure!(report.contains(name), "the block report has no row `{name}`");
+    }
+    Ok(())
+}
