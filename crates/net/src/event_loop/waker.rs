@@ -1,0 +1,82 @@
+//! Waking a loop from another thread: an eventfd, written only when the loop is asleep.
+//!
+//! No wake-up is lost: the loop stores `asleep` and then looks at `rung` and at its queues; the ringer stores its work and
+//! `rung` and then looks at `asleep`. All four are `SeqCst`, so at least one of them sees the other.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Wake, Waker},
+};
+
+/// What a protocol is given when its loop is made.
+#[derive(Clone, Debug)]
+pub struct LoopContext {
+    waker: Waker,
+}
+
+impl LoopContext {
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self { waker }
+    }
+
+    /// Makes the loop take a turn. Cheap while it is awake; a write to an eventfd when it sleeps.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+}
+
+/// The shared half of a loop's sleep.
+#[derive(Debug)]
+pub(crate) struct LoopWaker {
+    rung: AtomicBool,
+    asleep: AtomicBool,
+    eventfd: mio::Waker,
+}
+
+impl LoopWaker {
+    pub(crate) fn new(eventfd: mio::Waker) -> Self {
+        Self {
+            rung: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            eventfd,
+        }
+    }
+
+    /// Before sleeping. The caller then looks for work once more, and sleeps only if this and that found none.
+    pub(crate) fn arm(&self) -> bool {
+        self.asleep.store(true, SeqCst);
+        self.rung.load(SeqCst)
+    }
+
+    /// After sleeping, or instead of it.
+    pub(crate) fn disarm(&self) {
+        self.asleep.store(false, SeqCst);
+    }
+
+    /// Whether somebody rang since the last call. Clear it before looking at the queues, not after.
+    pub(crate) fn take_rung(&self) -> bool {
+        self.rung.load(SeqCst) && self.rung.swap(false, SeqCst)
+    }
+
+    pub(crate) fn ring(&self) {
+        self.rung.store(true, SeqCst);
+        if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
+            // Fails only when the eventfd's counter is full, and then the loop is woken anyway.
+            let _ = self.eventfd.wake();
+        }
+    }
+}
+
+impl Wake for LoopWaker {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
+    }
+}

@@ -1,0 +1,9 @@
+//! Integration tests: the HTTP machine driven from bytes, and whole loops over loopback sockets.
+mod body;
+mod endings;
+mod pipeline;
+mod recorder;
+mod smuggling;
+mod sockets;
+mod split;
+mod timeouts;

@@ -1,0 +1,1 @@
+//! Whole loops over loopback sockets.
