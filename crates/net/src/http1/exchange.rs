@@ -6,18 +6,14 @@
 use super::{
     Response,
     body::Decoder,
-    machine::{Answerable, HttpConnection, Phase, Shared, Slot, Timer},
     refusal::Refusal,
     reply::Style,
     service::ExchangeId,
+    state::{Answerable, HttpConnection, Phase, Shared, Slot, Timer},
 };
 use crate::connection::Link;
 
 /// Answers an open exchange; its state comes back.
-#[expect(
-    clippy::result_large_err,
-    reason = "the response is handed back, it is no error to pass on"
-)]
 pub(crate) fn answer<E>(
     shared: &mut Shared<E>,
     link: &mut Link<'_>,

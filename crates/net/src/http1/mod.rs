@@ -5,7 +5,7 @@
 //! | `service` | what a service implements and how it answers: [`HttpService`], [`Admit`], [`Replies`] |
 //! | `parse` | finding and checking a request's head; strict, because leniency is how requests are smuggled |
 //! | `body` | the framing of request bodies: counted and chunked |
-//! | `machine`, `exchange` | the order of things: pipelining, `100 Continue`, refusals, timeouts, endings |
+//! | `machine`, `lifecycle`, `exchange`, `state` | the order of things: pipelining, `100 Continue`, refusals, timeouts, endings |
 //! | `reply` | [`Response`] and its bytes |
 //! | `range`, `date` | `Range` and `If-None-Match` for services, `Date` for answers |
 //!
@@ -16,16 +16,19 @@ mod body;
 mod config;
 mod date;
 mod exchange;
+mod lifecycle;
 mod machine;
 mod parse;
 mod range;
 mod refusal;
 mod reply;
 mod service;
+mod state;
 
 pub use config::HttpConfig;
-pub use machine::{Http, HttpConnection};
+pub use machine::Http;
 pub use parse::{BodyLength, RequestHead};
 pub use range::{RangeRequest, content_range, none_match, requested_range, unsatisfied_range};
 pub use reply::Response;
 pub use service::{Admit, BodyStep, ExchangeId, HttpService, Replies};
+pub use state::HttpConnection;

@@ -194,7 +194,8 @@ fn read_fields(head: &mut RequestHead<'_>) -> Result<(), Refusal> {
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => hosts += 1,
             14 if name.eq_ignore_ascii_case("content-length") => {
-                if length.replace(parse_length(header.value)?).is_some() {
+                let earlier = length.replace(parse_length(header.value)?);
+                if earlier.is_some() {
                     return Err(Refusal::bad_request("Content-Length is given twice"));
                 }
             }

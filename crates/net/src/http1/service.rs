@@ -4,7 +4,7 @@
 //! in any order; the machine sends answers in the order of the requests. The service's state of an exchange lives in the
 //! machine until the answer, so that it is handed back when the connection dies first.
 
-use super::{RequestHead, Response, exchange, machine::HttpConnection, machine::Shared};
+use super::{RequestHead, Response, exchange, state::HttpConnection, state::Shared};
 use crate::{ConnectionId, Links};
 use std::{fmt, time::Instant};
 
@@ -111,10 +111,6 @@ impl<E> Replies<'_, '_, E> {
     ///
     /// # Errors
     /// The response comes back when the exchange is no longer open; [`HttpService::abandoned`] was or will be told.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the response is handed back, it is no error to pass on"
-    )]
     pub fn answer(&mut self, id: ExchangeId, response: Response) -> Result<E, Response> {
         let Some((mut link, connection)) = self.links.get(id.connection) else {
             return Err(response);

@@ -4,22 +4,19 @@
 //! ([`wants_read`](Driver::wants_read), [`step`](Driver::step)). Tests and fuzz targets take the backend's place and drive
 //! a protocol from plain bytes. Invariant: every connection opened is closed to the protocol exactly once.
 
+mod deadlines;
+mod sending;
+
 use crate::{
     LoopConfig, LoopStats,
     buffer::BufferPool,
-    connection::{ConnectionId, Control, Entry, Link, Links, Phase, WriteGuard},
-    outbox::{MAX_SLICES, Outbox},
+    connection::{ConnectionId, Control, Entry, Link, Links, Phase},
+    outbox::Outbox,
     protocol::Protocol,
     timer::Timers,
 };
 use slab::Slab;
-use std::{
-    fmt,
-    io::{self, IoSlice},
-    net::SocketAddr,
-    sync::Arc,
-    time::Instant,
-};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Instant};
 
 /// What a backend has to do with a connection after it sent what it could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -321,137 +318,6 @@ impl<P: Protocol> Driver<P> {
         }
     }
 
-    /// Writes pending output through `write` until it takes no more or `budget_bytes` have gone. Returns whether output
-    /// is left that `write` would not take.
-    pub(crate) fn flush(
-        &mut self,
-        id: ConnectionId,
-        now: Instant,
-        budget_bytes: usize,
-        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
-    ) -> bool {
-        let Some(entry) = self
-            .table
-            .get_mut(id.index as usize)
-            .filter(|entry| entry.id == id)
-        else {
-            return false;
-        };
-        let (mut total, mut full) = (0, false);
-        while !entry.out.is_empty() && total < budget_bytes && entry.control.phase != Phase::Dead {
-            if entry.out.prepare(&mut self.pool).is_err() {
-                entry.control.phase = Phase::Dead;
-                break;
-            }
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let count = entry.out.slices(&mut slices);
-            if count == 0 {
-                break;
-            }
-            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            match write(&slices[..count]) {
-                Ok(sent) => {
-                    entry.out.advance(sent, &mut self.pool);
-                    total += sent;
-                    full = sent < offered;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => full = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => entry.control.phase = Phase::Dead,
-            }
-            if full {
-                break;
-            }
-        }
-        self.stats.bytes_out.add(total as u64);
-        self.guard_writes(id, total as u64, full, now);
-        full
-    }
-
-    /// Starts, credits or ends the watch over a peer that does not take its output.
-    fn guard_writes(&mut self, id: ConnectionId, sent_bytes: u64, full: bool, now: Instant) {
-        let Some(entry) = self.table.get_mut(id.index as usize) else {
-            return;
-        };
-        if entry.out.is_empty() || !full {
-            entry.guard = None;
-            return;
-        }
-        match &mut entry.guard {
-            Some(guard) => guard.sent_bytes += sent_bytes,
-            None => {
-                let deadline = now + self.config.write_progress;
-                entry.guard = Some(WriteGuard {
-                    deadline,
-                    sent_bytes: 0,
-                });
-                self.rearm(id);
-            }
-        }
-    }
-
-    /// Whether there is output that could be written now or later.
-    #[must_use]
-    pub fn has_output(&self, id: ConnectionId) -> bool {
-        self.entry(id).is_some_and(|entry| !entry.out.is_empty())
-    }
-
-    /// Takes up to `max_bytes` of pending output as if a socket with that much room had: the backend's place in a test.
-    pub fn take_output(&mut self, id: ConnectionId, max_bytes: usize, now: Instant) -> Vec<u8> {
-        let mut taken = Vec::new();
-        self.flush(id, now, usize::MAX, |slices| {
-            let mut count = 0;
-            for slice in slices {
-                let part = slice.len().min(max_bytes - taken.len());
-                taken.extend_from_slice(&slice[..part]);
-                count += part;
-            }
-            if count == 0 {
-                Err(io::ErrorKind::WouldBlock.into())
-            } else {
-                Ok(count)
-            }
-        });
-        taken
-    }
-
-    /// After a flush: uses input that was kept back, and says what is to be done with the connection.
-    pub fn step(&mut self, id: ConnectionId, now: Instant) -> Step {
-        let backlog_bytes = self.config.backlog_bytes;
-        let Some(entry) = self
-            .table
-            .get_mut(id.index as usize)
-            .filter(|entry| entry.id == id)
-        else {
-            return Step::Keep;
-        };
-        let pending = entry.out.pending_bytes();
-        if entry.blocked && !entry.control.paused && !entry.is_backlogged(backlog_bytes) {
-            entry.blocked = false;
-            self.pump(id, now);
-        }
-        self.tell_finish(id, now);
-        let linger = self.config.linger;
-        let Some(entry) = self.table.get_mut(id.index as usize) else {
-            return Step::Keep;
-        };
-        if std::mem::take(&mut entry.control.timed_out) {
-            self.stats.timeouts.add(1);
-        }
-        match entry.control.phase {
-            Phase::Dead => Step::Remove,
-            Phase::Flush { linger: false } if entry.out.is_empty() => Step::Remove,
-            Phase::Flush { linger: true } if entry.out.is_empty() => {
-                entry.control.phase = Phase::Linger;
-                entry.linger_until = Some(now + linger);
-                self.rearm(id);
-                Step::Shutdown
-            }
-            _ if entry.out.pending_bytes() > pending => Step::Flush,
-            _ => Step::Keep,
-        }
-    }
-
     /// Forgets a connection and tells the protocol. Does nothing when it is gone already.
     pub fn remove(&mut self, id: ConnectionId) {
         if self.entry(id).is_some() {
@@ -462,97 +328,6 @@ impl<P: Protocol> Driver<P> {
             if self.table.is_empty() {
                 self.timers.clear();
             }
-        }
-    }
-
-    /// When [`expire`](Self::expire) or [`turn`](Self::turn) must run although nothing happened. `None` = never.
-    pub fn next_deadline(&mut self) -> Option<Instant> {
-        let table = &self.table;
-        let own = self.timers.earliest(|at, id| {
-            table
-                .get(id.index as usize)
-                .is_some_and(|entry| entry.id == id && entry.armed == Some(at))
-        });
-        match (own, self.protocol.next_deadline()) {
-            (Some(own), Some(asked)) => Some(own.min(asked)),
-            (own, asked) => own.or(asked),
-        }
-    }
-
-    /// Makes sure that the heap has an entry no later than this connection's next deadline.
-    fn rearm(&mut self, id: ConnectionId) {
-        let Some(entry) = self.table.get_mut(id.index as usize) else {
-            return;
-        };
-        let Some(due) = entry.due() else { return };
-        if entry.armed.is_some_and(|armed| armed <= due) {
-            return;
-        }
-        entry.armed = Some(due);
-        self.timers.push(due, id);
-        if self.timers.len() > 64 + 4 * self.table.len() {
-            let table = &self.table;
-            self.timers.retain(|at, id| {
-                table
-                    .get(id.index as usize)
-                    .is_some_and(|entry| entry.id == id && entry.armed == Some(at))
-            });
-        }
-    }
-
-    /// Acts on every deadline that has passed. The connections concerned are among the next
-    /// [`touched`](Self::take_touched).
-    pub fn expire(&mut self, now: Instant) {
-        // Bounded by what was there: a protocol that sets a deadline in the past gets a turn, not the whole loop.
-        for _ in 0..self.timers.len() {
-            let Some((at, id)) = self.timers.pop_due(now) else {
-                return;
-            };
-            let Some(entry) = self
-                .table
-                .get_mut(id.index as usize)
-                .filter(|entry| entry.id == id)
-            else {
-                continue;
-            };
-            if entry.armed != Some(at) {
-                continue;
-            }
-            entry.armed = None;
-            if entry.due().is_some_and(|due| due <= now) {
-                self.expire_one(id, now);
-            }
-            self.rearm(id);
-        }
-    }
-
-    fn expire_one(&mut self, id: ConnectionId, now: Instant) {
-        let Some(entry) = self.table.get_mut(id.index as usize) else {
-            return;
-        };
-        if !entry.touched {
-            entry.touched = true;
-            self.touched.push(id);
-        }
-        if entry.control.phase == Phase::Linger {
-            entry.control.phase = Phase::Dead;
-            return;
-        }
-        if let Some(guard) = entry.guard.as_mut().filter(|guard| guard.deadline <= now) {
-            if guard.sent_bytes < self.config.write_progress_bytes {
-                entry.control.phase = Phase::Dead;
-                entry.control.timed_out = true;
-                return;
-            }
-            *guard = WriteGuard {
-                deadline: now + self.config.write_progress,
-                sent_bytes: 0,
-            };
-        }
-        if entry.control.deadline.is_some_and(|deadline| deadline <= now) {
-            entry.control.deadline = None;
-            let (mut link, state) = entry.parts(now, self.config.backlog_bytes);
-            self.protocol.expire(&mut link, state);
         }
     }
 
