@@ -104,3 +104,65 @@ pub(crate) fn mark_synced(payload: &[u8]) -> u64 {
         .first_chunk()
         .map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    const SALT: Salt = Salt::new(0x1234_5678_9abc_def0, 3);
+
+    /// The payload of a buffer's first frame, if it verifies.
+    fn decode(salt: Salt, bytes: &[u8]) -> Option<(u64, bool, &[u8])> {
+        let header = Header::parse(bytes)?;
+        let frame = bytes.get(..header.frame_bytes())?;
+        let payload = &frame[HEADER_BYTES..HEADER_BYTES + header.len];
+        header
+            .verifies(salt, frame)
+            .then_some((header.seq, header.is_mark, payload))
+    }
+
+    proptest! {
+        #[test]
+        fn any_record_comes_back(record in vec(any::<u8>(), 0..300), seq in 1..u64::MAX, before in vec(any::<u8>(), 0..40)) {
+            let mut out = before.clone();
+            push_record(&mut out, SALT, seq, &record);
+            prop_assert_eq!(out.len(), before.len() + record_bytes(record.len()));
+            prop_assert_eq!(decode(SALT, &out[before.len()..]), Some((seq, false, &record[..])));
+        }
+
+        #[test]
+        fn any_flipped_bit_and_any_cut_is_noticed(record in vec(any::<u8>(), 0..100), seq in 1..u64::MAX, bit in any::<usize>(), tail in vec(any::<u8>(), 0..64)) {
+            let mut out = Vec::new();
+            push_record(&mut out, SALT, seq, &record);
+            let whole = out.clone();
+            for len in 0..whole.len() {
+                prop_assert_eq!(decode(SALT, &whole[..len]), None, "cut at {}", len);
+            }
+            let bit = bit % (8 * out.len());
+            out[bit / 8] ^= 1 << (bit % 8);
+            out.extend(&tail); // A longer length must not find what it needs.
+            prop_assert_eq!(decode(SALT, &out), None, "bit {}", bit);
+        }
+
+        #[test]
+        fn a_frame_of_another_opening_or_log_never_passes(record in vec(any::<u8>(), 0..100), seq in 1..u64::MAX, epoch in 0..1000_u64) {
+            let mut out = Vec::new();
+            push_record(&mut out, SALT, seq, &record);
+            let other = Salt::new(0x1234_5678_9abc_def0, epoch);
+            prop_assert_eq!(decode(other, &out).is_some(), epoch == 3);
+        }
+
+        #[test]
+        fn marks_come_back_and_are_no_records(seq in 1..u64::MAX, synced in any::<u64>()) {
+            let bytes = mark(SALT, seq, synced);
+            let (found, is_mark, payload) = decode(SALT, &bytes).unwrap();
+            prop_assert_eq!((found, is_mark, mark_synced(payload)), (seq, true, synced));
+        }
+    }
+
+    #[test]
+    fn zeros_are_never_a_frame() {
+        assert_eq!(Header::parse(&[0; 64]), None);
+    }
+}

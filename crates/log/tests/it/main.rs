@@ -2,6 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod basics;
+mod damage;
+mod model;
+mod snapshots;
+mod failure;
+mod gate;
+mod pipeline;
 mod power;
 mod seam;
 mod stores;

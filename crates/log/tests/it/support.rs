@@ -2,7 +2,10 @@
 
 use quintet_core::{Clock, Durability, Result, Seq, SystemClock};
 use quintet_log::{Directory, Log, LogConfig, Recovery};
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime},
+};
 
 /// Small segments, so that a short workload rolls over several.
 pub(crate) fn small(durability: Durability) -> LogConfig {
@@ -58,5 +61,44 @@ pub(crate) fn expect_run(records: &Records, first: u64, count: u64) {
     for (index, (seq, bytes)) in records.iter().enumerate() {
         let number = first + index as u64;
         assert_eq!((*seq, bytes), (Seq(number), &record(number)));
+    }
+}
+
+/// Time that moves when told.
+#[derive(Clone)]
+pub(crate) struct StillClock {
+    begun: Instant,
+    passed: Arc<Mutex<Duration>>,
+}
+
+impl StillClock {
+    pub(crate) fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            passed: Arc::default(),
+        }
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.passed.lock().unwrap() += by;
+    }
+}
+
+impl Clock for StillClock {
+    fn now(&self) -> Instant {
+        self.begun + *self.passed.lock().unwrap()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + *self.passed.lock().unwrap()
+    }
+}
+
+/// Waits, a minute at most, for something that another thread will make true.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never came: {what}");
+        std::thread::yield_now();
     }
 }
