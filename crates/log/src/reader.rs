@@ -116,6 +116,12 @@ pub(crate) fn scan(
         match next {
             None if first > after.0.saturating_add(1) => {
                 let wanted = after.0.saturating_add(1);
+                if let Some(before) = scan.segments[..at].last() {
+                    let reason = format!(
+                        "no frame begins here, record {wanted} is missing, the next segment begins at {first}"
+                    );
+                    return Err(LogError::damaged(before.file.name(), FIRST_FRAME, reason));
+                }
                 return Err(LogError::Missing { wanted, first }.into());
             }
             Some(next) if next != first => {

@@ -52,9 +52,16 @@ fn every_damaged_byte_is_reported_or_harmless() {
                 Err(error) => {
                     refused += 1;
                     assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
-                    assert!(error.to_string().contains("segment-") && error.to_string().contains("at byte"), "{error}");
+                    assert!(
+                        error.to_string().contains("segment-") && error.to_string().contains("at byte"),
+                        "{error}"
+                    );
                     let opened = open(&damaged, small(Durability::Full), Seq::ZERO);
-                    assert_eq!(opened.err().unwrap().kind(), ErrorKind::Corrupted, "opening refuses as reading does");
+                    assert_eq!(
+                        opened.err().unwrap().kind(),
+                        ErrorKind::Corrupted,
+                        "opening refuses as reading does"
+                    );
                 }
             }
         }
@@ -65,7 +72,12 @@ fn every_damaged_byte_is_reported_or_harmless() {
 #[test]
 fn a_cut_file_is_a_torn_end_or_damage() {
     let sample = sample();
-    let names: Vec<String> = sample.list().unwrap().into_iter().filter(|name| name.ends_with(".log")).collect();
+    let names: Vec<String> = sample
+        .list()
+        .unwrap()
+        .into_iter()
+        .filter(|name| name.ends_with(".log"))
+        .collect();
     for (index, name) in names.iter().enumerate() {
         let bytes = sample.bytes(name).unwrap();
         for len in (0..bytes.len()).step_by(101) {
@@ -74,7 +86,10 @@ fn a_cut_file_is_a_torn_end_or_damage() {
             match read_all(&cut) {
                 Ok((_, records)) => {
                     expect_run(&records, 1, records.len() as u64);
-                    assert!(records.len() == 60 || index + 2 >= names.len(), "{name} cut at {len}");
+                    assert!(
+                        records.len() == 60 || index + 2 >= names.len(),
+                        "{name} cut at {len}"
+                    );
                 }
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupted),
             }
@@ -91,7 +106,10 @@ fn a_newer_format_and_a_foreign_segment_are_refused() {
     mixed.insert(&name, other.bytes(&name).unwrap());
     let error = read_all(&mixed).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupted);
-    assert!(error.to_string().contains("does not belong to this log"), "{error}");
+    assert!(
+        error.to_string().contains("does not belong to this log"),
+        "{error}"
+    );
     let newer = ours.fork();
     let mut bytes = ours.bytes(&name).unwrap();
     bytes[8] = 2;
@@ -151,7 +169,14 @@ fn files_of_version_1_stay_readable() {
 #[ignore = "writes the fixtures of a new format version"]
 fn write_fixtures() {
     let directory = MemDirectory::new();
-    let (log, ..) = open(&directory, LogConfig { ..small(Durability::Full) }, Seq::ZERO).unwrap();
+    let (log, ..) = open(
+        &directory,
+        LogConfig {
+            ..small(Durability::Full)
+        },
+        Seq::ZERO,
+    )
+    .unwrap();
     log.append_all(&[b"first", b""]).unwrap();
     log.sync().unwrap();
     log.append_all(&[b"\x00\xff", &[7; 300]]).unwrap();

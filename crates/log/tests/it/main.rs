@@ -3,12 +3,12 @@
 
 mod basics;
 mod damage;
-mod model;
-mod snapshots;
 mod failure;
 mod gate;
+mod model;
 mod pipeline;
 mod power;
 mod seam;
+mod snapshots;
 mod stores;
 mod support;

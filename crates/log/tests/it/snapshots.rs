@@ -22,7 +22,9 @@ fn read(directory: &dyn Directory) -> Result<u64> {
         Ok(())
     })?;
     let watermark = watermark.map_or(0, |seq| seq.0);
-    let expected: Vec<_> = (0..watermark).map(|number| vec![watermark as u8; number as usize * 100]).collect();
+    let expected: Vec<_> = (0..watermark)
+        .map(|number| vec![watermark as u8; number as usize * 100])
+        .collect();
     assert_eq!(items, expected);
     Ok(watermark)
 }
@@ -38,7 +40,10 @@ fn after_a_power_cut_there_is_the_old_or_the_new_one() {
         let durable = crash.noted(moment).unwrap_or(0);
         for seed in 0..200 {
             let found = read(&crash.image(moment, seed)).unwrap();
-            assert!(found == durable || found == durable + 1, "moment {moment} seed {seed}: {found}, not {durable}");
+            assert!(
+                found == durable || found == durable + 1,
+                "moment {moment} seed {seed}: {found}, not {durable}"
+            );
         }
     }
 }
@@ -66,7 +71,10 @@ fn a_failed_write_keeps_the_old_one() {
     write(&directory, 3).unwrap();
     let stop = || Error::new(ErrorKind::Conflict, "enough");
     let error = snapshot::write(&directory, "state", Seq(9), |_| Err(stop())).unwrap_err();
-    assert_eq!((error.kind(), read(&directory).unwrap()), (ErrorKind::Conflict, 3));
+    assert_eq!(
+        (error.kind(), read(&directory).unwrap()),
+        (ErrorKind::Conflict, 3)
+    );
     assert_eq!(directory.list().unwrap(), ["state"], "the temporary file is gone");
 }
 
@@ -78,7 +86,11 @@ fn every_flipped_byte_and_every_cut_is_noticed() {
     for at in 0..whole.len() {
         for damaged in [
             whole[..at].to_vec(),
-            whole.iter().enumerate().map(|(i, b)| if i == at { b ^ 0x10 } else { *b }).collect(),
+            whole
+                .iter()
+                .enumerate()
+                .map(|(i, b)| if i == at { b ^ 0x10 } else { *b })
+                .collect(),
         ] {
             directory.insert("state", damaged);
             let error = snapshot::read(&directory, "state", &mut |_| Ok(())).unwrap_err();
@@ -86,7 +98,10 @@ fn every_flipped_byte_and_every_cut_is_noticed() {
         }
     }
     directory.insert("state", [&whole[..], b"x"].concat());
-    assert!(snapshot::read(&directory, "state", &mut |_| Ok(())).is_err(), "bytes after the trailer");
+    assert!(
+        snapshot::read(&directory, "state", &mut |_| Ok(())).is_err(),
+        "bytes after the trailer"
+    );
 }
 
 #[test]
@@ -97,5 +112,8 @@ fn opening_a_log_removes_what_a_crash_left_half_written() {
     }
     let (log, ..) = open(&directory, small(Durability::Full), Seq::ZERO).unwrap();
     drop(log);
-    assert_eq!(directory.list().unwrap(), ["mine.txt", "segment-0000000000000001.log"]);
+    assert_eq!(
+        directory.list().unwrap(),
+        ["mine.txt", "segment-0000000000000001.log"]
+    );
 }
