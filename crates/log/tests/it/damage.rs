@@ -2,7 +2,7 @@
 
 use crate::support::{Records, expect_run, open, record, small};
 use quintet_core::{Durability, ErrorKind, Result, Seq};
-use quintet_log::{Contents, Directory, LogConfig, MemDirectory, read};
+use quintet_log::{Contents, Directory, MemDirectory, read};
 
 fn read_all(directory: &MemDirectory) -> Result<(Contents, Records)> {
     let mut records = Vec::new();
@@ -138,7 +138,7 @@ fn a_kill_without_a_power_cut_loses_nothing_written_and_a_later_power_cut_neithe
     drop((log, again));
 }
 
-/// Written by format version 1; never to be written again.
+/// Written by format version 1 (`examples/write_fixtures.rs`); never to be written again.
 const SEGMENT: &[u8] = include_bytes!("../fixtures/v1/segment-0000000000000001.log");
 const SNAPSHOT: &[u8] = include_bytes!("../fixtures/v1/state");
 
@@ -162,34 +162,4 @@ fn files_of_version_1_stay_readable() {
     assert_eq!(items, [b"one".to_vec(), vec![], vec![9; 100]]);
     let (log, ..) = open(&directory, small(Durability::Full), Seq(2)).unwrap();
     assert_eq!(log.append(b"goes on").unwrap(), Seq(5));
-}
-
-/// How the fixtures were made: `cargo test -p quintet-log write_fixtures -- --ignored`, for a new version only.
-#[test]
-#[ignore = "writes the fixtures of a new format version"]
-fn write_fixtures() {
-    let directory = MemDirectory::new();
-    let (log, ..) = open(
-        &directory,
-        LogConfig {
-            ..small(Durability::Full)
-        },
-        Seq::ZERO,
-    )
-    .unwrap();
-    log.append_all(&[b"first", b""]).unwrap();
-    log.sync().unwrap();
-    log.append_all(&[b"\x00\xff", &[7; 300]]).unwrap();
-    log.close().unwrap();
-    quintet_log::snapshot::write(&directory, "state", Seq(2), |sink| {
-        sink.put(b"one")?;
-        sink.put(b"")?;
-        sink.put(&[9; 100])
-    })
-    .unwrap();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1");
-    std::fs::create_dir_all(path).unwrap();
-    for name in directory.list().unwrap() {
-        std::fs::write(format!("{path}/{name}"), directory.bytes(&name).unwrap()).unwrap();
-    }
 }
