@@ -73,6 +73,8 @@ pub(crate) struct Scanned {
     pub(crate) first: Option<u64>,
     /// Where its valid frames end. Only meaningful for segments that were read.
     pub(crate) end: u64,
+    /// Where the last group begins that was written when all before it was on stable storage.
+    pub(crate) doubtful_from: u64,
 }
 
 /// The outcome of reading all segments.
@@ -166,6 +168,7 @@ fn open_segments(directory: &dyn Directory) -> Result<Vec<Scanned>> {
             file,
             first,
             end: FIRST_FRAME,
+            doubtful_from: FIRST_FRAME,
         });
     }
     Ok(segments)
@@ -186,6 +189,9 @@ fn read_segment(
         let Some(frame) = frames.next(next)? else { break };
         if frame.is_mark {
             next = Some(frame.seq);
+            if frame::mark_synced(frame.payload) == frame.seq - 1 {
+                segment.doubtful_from = segment.end;
+            }
             continue;
         }
         if frame.seq >= range.end {
@@ -202,7 +208,7 @@ fn read_segment(
             }
             contents.records += 1;
         }
-        next = Some(frame.seq + 1);
+        next = Some(frame.seq.saturating_add(1));
     }
     Ok(next.unwrap_or(1))
 }

@@ -1,12 +1,12 @@
 //! Opening a log: read what is there, make sure that it stays, and begin a new segment.
 //!
 //! Nothing is ever appended to a segment of an earlier opening, so a torn frame is never continued and what lay behind it
-//! never becomes valid again. What was read is synced before the log goes on: after a mere `kill` it may still be in the
-//! kernel only. The order of the steps is what makes a crash in the middle of them harmless.
+//! never becomes valid again. The last of what was read is written again and synced before the log goes on: after a mere
+//! `kill` it may still be in the kernel only. The order of the steps is what makes a crash in the middle of them harmless.
 
 use crate::{
-    Directory, LogConfig, OpenMode, frame,
-    reader::{self, Scan},
+    Directory, LogConfig, LogError, OpenMode, frame,
+    reader::{self, Scan, Scanned},
     segment::{self, FIRST_FRAME, Identity, Obstacle, Preparation, Segment},
     snapshot,
 };
@@ -15,6 +15,9 @@ use std::{
     hash::{BuildHasher, RandomState},
     time::Duration,
 };
+
+/// Above every position, epoch and segment number that a log can reach.
+const MAX_NUMBER: u64 = 1 << 62;
 
 /// What opening a log found.
 #[non_exhaustive]
@@ -64,11 +67,20 @@ pub(crate) fn recover(
     }
     let scan = reader::scan(directory, after, replay)?;
     let last = scan.contents.last.0.max(after.0);
+    let newest = scan.segments.last().map(|segment| segment.identity);
+    let exhausted = newest.is_some_and(|identity| identity.epoch.max(identity.number) >= MAX_NUMBER);
+    if last >= MAX_NUMBER || exhausted {
+        // No log gets there by itself; refused here, nothing after this can overflow.
+        let value = last.to_string();
+        let bound = "positions, epochs and segment numbers end at 2^62".to_owned();
+        let field = "after";
+        return Err(LogError::Config { field, value, bound }.into());
+    }
     if let Some(tail) = scan.segments.get(scan.tail) {
         for companion in &config.companions {
             companion.sync_data()?;
         }
-        tail.file.sync_data()?;
+        rewrite_tail(directory, tail)?;
     }
     let (active, identity) = begin_segment(directory, config, &scan, last)?;
     let sealed = tidy(directory, &scan, after)?;
@@ -86,6 +98,21 @@ pub(crate) fn recover(
         sealed,
         recovery,
     })
+}
+
+/// Makes sure that the last records that were read are on stable storage. They are written again, not merely synced: when
+/// an earlier sync failed, the kernel may hold bytes that it takes for stored and that are not.
+fn rewrite_tail(directory: &dyn Directory, tail: &Scanned) -> Result<()> {
+    let file = directory.open(&segment::name(tail.identity.number), OpenMode::Write)?;
+    let mut piece = vec![0; (tail.end - tail.doubtful_from).min(1 << 20) as usize];
+    let mut offset = tail.doubtful_from;
+    while offset < tail.end {
+        let len = piece.len().min((tail.end - offset) as usize);
+        file.read_exact_at(&mut piece[..len], offset)?;
+        file.write_at(&piece[..len], offset)?;
+        offset += len as u64;
+    }
+    file.sync_data()
 }
 
 /// Makes the segment that this opening writes to, with a first mark, all durable.

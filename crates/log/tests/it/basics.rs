@@ -105,6 +105,12 @@ fn limits_are_kept_and_named() {
         records,
         [(Seq(1), vec![]), (Seq(2), vec![7; 1000]), (Seq(3), b"c".to_vec())]
     );
+    let error = open(&directory, small(Durability::Full), Seq::MAX).err().unwrap();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::InvalidInput,
+        "a watermark behind which nothing fits"
+    );
     for (config, field) in [
         (
             LogConfig {

@@ -2,7 +2,7 @@
 
 use crate::support::{expect_run, open, record, small};
 use quintet_core::{Durability, Error, ErrorKind, Result, Seq};
-use quintet_log::{Directory, Fault, FaultDirectory, File, MemDirectory, OpenMode};
+use quintet_log::{CrashDirectory, Directory, Fault, FaultDirectory, File, MemDirectory, OpenMode};
 use std::{
     error::Error as _,
     sync::{
@@ -139,4 +139,28 @@ fn a_failed_open_leaves_a_log_that_opens() {
         assert_eq!(records, [(Seq(1), b"kept".to_vec())], "I/O {nth} of open failed");
     }
     assert!(directory.list().unwrap().len() <= 3, "{:?}", directory.list());
+}
+
+#[test]
+fn what_an_open_replays_after_a_failed_sync_survives_a_power_cut() {
+    let crash = CrashDirectory::new();
+    let faulty = FaultDirectory::new(Arc::new(crash.clone()));
+    let (log, ..) = open(&faulty, small(Durability::Full), Seq::ZERO).unwrap();
+    log.append(&record(1)).unwrap();
+    log.sync().unwrap();
+    log.append(&record(2)).unwrap();
+    faulty.fail_nth(1, Fault::Io); // The write passes, the sync does not.
+    assert_eq!(log.sync().unwrap_err().kind(), ErrorKind::Poisoned);
+    drop(log);
+    let (_log, _, records) = open(&crash, small(Durability::Full), Seq::ZERO).unwrap();
+    expect_run(&records, 1, 2);
+    for seed in 0..100 {
+        let (_log, _, records) = open(
+            &crash.image(crash.moments(), seed),
+            small(Durability::Full),
+            Seq::ZERO,
+        )
+        .unwrap();
+        expect_run(&records, 1, 2);
+    }
 }
