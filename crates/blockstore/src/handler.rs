@@ -96,6 +96,18 @@ impl BlockHandler {
         }
     }
 
+    /// Makes the next commit that has something to write fail with this kind, as if the log had refused it.
+    #[cfg(feature = "testing")]
+    pub fn fail_next_commit(&mut self, kind: quintet_core::ErrorKind) {
+        self.table.fail_next_commit(kind);
+    }
+
+    /// The log position of the last commit that wrote something.
+    #[must_use]
+    pub fn last_commit(&self) -> Seq {
+        self.table.last_commit()
+    }
+
     pub(crate) fn table(&self) -> &Table {
         &self.table
     }

@@ -17,6 +17,11 @@ impl KeyedHandler {
         Self { table, reader }
     }
 
+    /// The table, while it is owned.
+    pub fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
     /// The table, for example to close it.
     #[must_use]
     pub fn into_table(self) -> Table {

@@ -30,6 +30,8 @@ pub struct Table {
     /// The last record whose operations are in the memtable or beyond.
     settled: Seq,
     poisoned: bool,
+    #[cfg(feature = "testing")]
+    fail_next_commit: Option<ErrorKind>,
     record: Vec<u8>,
     checkpointer: Checkpointer,
 }
@@ -75,6 +77,8 @@ impl Table {
             staged_bytes: 0,
             settled,
             poisoned: false,
+            #[cfg(feature = "testing")]
+            fail_next_commit: None,
             record: Vec::new(),
             checkpointer,
         };
@@ -188,7 +192,17 @@ impl Table {
         }
     }
 
+    /// Makes the next commit that has something to write fail with this kind, as if the log had refused it.
+    #[cfg(feature = "testing")]
+    pub fn fail_next_commit(&mut self, kind: ErrorKind) {
+        self.fail_next_commit = Some(kind);
+    }
+
     fn write_record(&mut self) -> Result<Commit, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(kind) = self.fail_next_commit.take() {
+            return Err(Error::new(kind, "this commit was told to fail"));
+        }
         let mut encoder = batch::Encoder::new(&mut self.record, self.log.synced());
         for (key, value) in self.overlay.staged() {
             encoder.push(key, value.as_deref());

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod buddy;
+mod conformance;
 mod fsck;
+mod gate;
+mod handler;
 mod store;
 mod table;

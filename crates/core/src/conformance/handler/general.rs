@@ -68,11 +68,11 @@ pub fn a_failed_commit_undoes<S: Subject>(make: impl Fn() -> S) {
         failed.is_err(),
         format_args!("the injected failure was not reported"),
     );
-    for again in ["after the failed commit", "after the next commit"] {
+    for (again, n) in [("after the failed commit", 4), ("after the next commit", 5)] {
         exam.shows(again, 1, true);
         exam.shows(again, 2, false);
         exam.shows(again, 3, false);
-        exam.write(4);
+        exam.write(n);
         exam.commit_durably();
     }
     exam.write(2);
