@@ -3,6 +3,7 @@
 //! No wake-up is lost: the loop stores `asleep` and then looks at `rung` and at its queues; the ringer stores its work and
 //! `rung` and then looks at `asleep`. All four are `SeqCst`, so at least one of them sees the other.
 
+use quintet_core::Doorbell;
 use std::{
     sync::{
         Arc,
@@ -15,14 +16,25 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct LoopContext {
     waker: Waker,
+    doorbell: Doorbell,
 }
 
 impl LoopContext {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { waker }
+        let doorbell = Doorbell::new(waker.clone());
+        Self { waker, doorbell }
     }
 
-    /// Makes the loop take a turn. Cheap while it is awake; a write to an eventfd when it sleeps.
+    /// The bell for queues between threads: to be rung after each publication. The loop arms it before it asks
+    /// [`Protocol::has_work`](crate::Protocol::has_work) and sleeps, so while the loop is awake a ring costs one load,
+    /// and is not remembered: `has_work` must see the queue itself.
+    #[must_use]
+    pub fn doorbell(&self) -> Doorbell {
+        self.doorbell.clone()
+    }
+
+    /// Makes the loop take a turn, always, for sources that `has_work` cannot see. Cheap while the loop is awake; a
+    /// write to an eventfd when it sleeps.
     #[must_use]
     pub fn waker(&self) -> Waker {
         self.waker.clone()

@@ -1,4 +1,6 @@
 //! Integration tests: the HTTP machine driven from bytes, and whole loops over loopback sockets.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod body;
 mod endings;
 mod pipeline;

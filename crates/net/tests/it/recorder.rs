@@ -1,45 +1,11 @@
 //! A service that writes down every event and behaves as the path asks, and a harness that drives it from bytes.
 
-use quintet_core::Clock;
+use quintet_core::{Clock, fake::ManualClock};
 use quintet_net::{
     ConnectionId, Driver, LoopConfig, Step,
     http1::{Admit, BodyStep, ExchangeId, Http, HttpConfig, HttpService, Replies, RequestHead, Response},
 };
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant, SystemTime},
-};
-
-/// A clock that a test moves.
-#[derive(Clone)]
-pub(crate) struct TestClock {
-    start: Instant,
-    passed: Arc<Mutex<Duration>>,
-}
-
-impl TestClock {
-    pub(crate) fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            passed: Arc::default(),
-        }
-    }
-
-    pub(crate) fn pass(&self, time: Duration) {
-        *self.passed.lock().unwrap() += time;
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Instant {
-        self.start + *self.passed.lock().unwrap()
-    }
-
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + *self.passed.lock().unwrap()
-    }
-}
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -163,7 +129,7 @@ pub(crate) fn put(path: &str, fields: &str, body: &str) -> String {
 pub(crate) struct Harness {
     pub(crate) driver: Driver<Http<Recorder>>,
     pub(crate) id: ConnectionId,
-    pub(crate) clock: TestClock,
+    pub(crate) clock: ManualClock,
     pub(crate) output: Vec<u8>,
     pub(crate) alive: bool,
     pub(crate) shut: bool,
@@ -181,7 +147,7 @@ impl Harness {
     }
 
     pub(crate) fn with(http: HttpConfig, config: LoopConfig) -> Self {
-        let clock = TestClock::new();
+        let clock = ManualClock::new();
         let machine = Http::new(Recorder::default(), http, Arc::new(clock.clone())).unwrap();
         let mut driver = Driver::new(machine, config).unwrap();
         let id = driver.open("127.0.0.1:1".parse().unwrap(), clock.now()).unwrap();
@@ -240,7 +206,7 @@ impl Harness {
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
-        self.clock.pass(time);
+        self.clock.advance(time);
         self.driver.expire(self.clock.now());
         self.settle(usize::MAX);
     }

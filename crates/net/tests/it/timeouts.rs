@@ -88,7 +88,7 @@ fn a_client_that_takes_nothing_is_cut() {
         harness.driver.take_output(harness.id, 0, harness.clock.now()),
         b""
     );
-    harness.clock.pass(30 * SECOND);
+    harness.clock.advance(30 * SECOND);
     harness.driver.expire(harness.clock.now());
     harness.settle(0);
     assert!(!harness.alive);

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 use mio::{Events, Interest, Poll, Token, net::TcpListener, net::TcpStream};
-use quintet_core::{Clock, Result};
+use quintet_core::{Clock, Doorbell, Result};
 use std::{
     fmt,
     io::{self, Read, Write},
@@ -63,6 +63,7 @@ pub struct EventLoop<P: Protocol> {
     config: LoopConfig,
     clock: Arc<dyn Clock>,
     waker: Arc<LoopWaker>,
+    doorbell: Doorbell,
     orders: Arc<Orders>,
     stats: Arc<LoopStats>,
     draining: bool,
@@ -90,10 +91,8 @@ impl<P: Protocol> EventLoop<P> {
         config.validate()?;
         let poll = Poll::new()?;
         let waker = Arc::new(LoopWaker::new(mio::Waker::new(poll.registry(), WAKER)?));
-        let mut driver = Driver::new(
-            protocol(&LoopContext::new(Waker::from(Arc::clone(&waker))))?,
-            config,
-        )?;
+        let context = LoopContext::new(Waker::from(Arc::clone(&waker)));
+        let mut driver = Driver::new(protocol(&context)?, config)?;
         let mut listener = TcpListener::from_std(listener.socket);
         poll.registry()
             .register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -114,6 +113,7 @@ impl<P: Protocol> EventLoop<P> {
             clock,
             orders: Arc::new(Orders::new(Arc::clone(&waker))),
             waker,
+            doorbell: context.doorbell(),
             stats,
             draining: false,
         })
@@ -192,6 +192,7 @@ impl<P: Protocol> EventLoop<P> {
         }
         let mut timeout = Some(Duration::ZERO);
         let rung = self.waker.arm();
+        self.doorbell.arm();
         if !rung && !self.has_work() {
             timeout = self
                 .next_deadline()
@@ -201,6 +202,7 @@ impl<P: Protocol> EventLoop<P> {
             self.stats.sleeps.add(1);
         }
         let polled = self.poll_for(timeout);
+        self.doorbell.disarm();
         self.waker.disarm();
         self.waker.take_rung();
         polled
