@@ -58,8 +58,10 @@ impl Engine {
         directory.sync()?;
         let table_config = config.table(vec![Arc::clone(&file)]);
         let (mut table, recovered) = Table::open(meta_dir, directory, table_config, Arc::clone(&clock))?;
+        // Before the file is made to cover whole blocks, so that a file that was cut short is noticed.
+        let file_bytes = file.len()?;
         let mut space = Space::new(Arc::clone(&file), config.capacity_bytes, config.growth_step_bytes)?;
-        let opened = recovery::recover(&mut table, &recovered, &*file, &mut space)?;
+        let opened = recovery::recover(&mut table, &recovered, &*file, file_bytes, &mut space)?;
         let epochs = Epochs::new(config.max_workers);
         let gauges = Gauges::default();
         let records = table.reader();

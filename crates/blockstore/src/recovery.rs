@@ -28,17 +28,30 @@ pub struct Opened {
     pub dropped_blocks: u64,
 }
 
-/// Drops records without content and marks the blocks of all others as taken.
+/// Refuses a record whose content ends beyond the file.
+pub(crate) fn check_inside(digest: &Digest, record: &Record, file_bytes: u64) -> Result<(), BlockError> {
+    let end_bytes = record.address.offset_bytes() + u64::from(record.len_bytes);
+    if end_bytes <= file_bytes {
+        return Ok(());
+    }
+    let fault = format!("its content ends at byte {end_bytes} of a data file of {file_bytes}");
+    Err(BlockError::corrupted(format!("the record of {digest}"), fault))
+}
+
+/// Drops records without content and marks the blocks of all others as taken. `file_bytes` is the length that the file
+/// was found with.
 pub(crate) fn recover(
     table: &mut Table,
     recovered: &Recovered,
     file: &dyn File,
+    file_bytes: u64,
     space: &mut Space,
 ) -> Result<Opened, BlockError> {
     let (checked_blocks, dropped_blocks) = drop_unwritten(table, recovered, file)?;
     let (mut blocks, mut content_bytes) = (0, 0);
     table.reader().scan(&mut |key, value| {
         let (digest, record) = read(key, value)?;
+        check_inside(&digest, &record, file_bytes)?;
         space
             .occupy(record.address)
             .map_err(|fault| BlockError::corrupted(format!("the record of {digest}"), fault.to_string()))?;

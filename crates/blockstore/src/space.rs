@@ -21,11 +21,17 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// The space of a file as long as it is now; nothing is taken yet.
+    /// The space of a file; nothing is taken yet. A length that is no multiple of the largest block is what an
+    /// interrupted growth left: a record's content may lie before it and the rest of its block beyond, so the file is
+    /// made to cover whole blocks.
     pub(crate) fn new(file: Arc<dyn File>, limit_bytes: u64, step_bytes: u64) -> Result<Self, BlockError> {
+        let len_bytes = file.len()?;
+        let whole_bytes = len_bytes.next_multiple_of(SizeClass::LARGEST.size_bytes());
+        if whole_bytes > len_bytes {
+            file.allocate(len_bytes, whole_bytes - len_bytes)?;
+        }
         let mut buddy = Buddy::default();
-        // A partial unit at the end is what an interrupted growth left; the next growth covers it.
-        buddy.grow(file.len()? / UNIT_BYTES);
+        buddy.grow(whole_bytes / UNIT_BYTES);
         Ok(Self {
             buddy,
             file,

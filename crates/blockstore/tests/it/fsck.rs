@@ -91,7 +91,7 @@ fn a_short_data_file_is_found_and_the_store_does_not_open() {
     data.set_len(4096).unwrap();
     let report = check(dir.path());
     assert_eq!(report.fault_count, 2, "{report}");
-    assert!(report.faults[0].contains("ends beyond the capacity"), "{report}");
+    assert!(report.faults[0].contains("of a data file of 4096"), "{report}");
     let refused = BlockStore::open(config(dir.path())).err().unwrap();
     assert_eq!(refused.kind(), ErrorKind::Corrupted, "{refused}");
 }

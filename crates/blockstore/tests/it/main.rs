@@ -3,6 +3,7 @@
 
 mod buddy;
 mod conformance;
+mod crash;
 mod fsck;
 mod gate;
 mod handler;
