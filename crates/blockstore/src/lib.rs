@@ -15,6 +15,7 @@
 
 pub mod buddy;
 mod buffer;
+pub mod codec;
 mod config;
 mod digest;
 mod engine;
@@ -31,6 +32,7 @@ mod pool;
 mod put;
 mod quarantine;
 mod record;
+mod recorder;
 mod recovery;
 mod refill;
 mod space;
@@ -51,6 +53,7 @@ pub use outcome::{Done, Get, Outcome, Polled, Refused, Ticket};
 pub use pool::StackPool;
 pub use put::Put;
 pub use record::Record;
+pub use recorder::Recorder;
 pub use recovery::Opened;
 pub use stats::Stats;
 pub use store::BlockStore;

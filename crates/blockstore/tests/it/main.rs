@@ -9,3 +9,5 @@ mod gate;
 mod handler;
 mod store;
 mod table;
+mod trace;
+mod worker;
