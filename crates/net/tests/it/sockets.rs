@@ -447,3 +447,55 @@ fn a_service_that_cannot_start_is_reported() {
     });
     assert_eq!(started.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+/// Runs itself again in a process of its own, because it uses up every file descriptor there.
+#[test]
+fn running_out_of_descriptors_pauses_accepting() {
+    const INNER: &str = "QUINTET_NET_FEW_DESCRIPTORS";
+    if std::env::var_os(INNER).is_some() {
+        return descriptors_run_out();
+    }
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 64; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "sockets::running_out_of_descriptors_pauses_accepting",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(INNER, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+fn descriptors_run_out() {
+    let clock = ManualClock::new();
+    let server = Server::start(LoopConfig::default(), Arc::new(clock.clone()));
+    let mut files = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        files.push(file);
+        assert!(files.len() < 1000, "descriptors are not limited");
+    }
+    files.pop();
+    let mut stream = server.connect();
+    server.wait_for("a failed accept", |server| server.stats().accept_errors > 0);
+    let paused = server.stats();
+    for _ in 0..3 {
+        server.worker.control().wake();
+    }
+    server.wait_for("turns", |server| server.stats().turns > paused.turns);
+    assert_eq!(
+        server.stats().accept_errors,
+        paused.accept_errors,
+        "it tries again while the pause lasts"
+    );
+    files.clear();
+    clock.advance(Duration::from_millis(100));
+    server.worker.control().wake();
+    stream.write_all(get("/now").as_bytes()).unwrap();
+    assert_eq!(statuses(&read_answers(&mut stream, 1)), [200]);
+    server.worker.control().drain(Deadline::after(&clock, PATIENCE));
+    server.worker.join().unwrap();
+}

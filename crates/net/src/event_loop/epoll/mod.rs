@@ -163,12 +163,10 @@ impl<P: Protocol> EventLoop<P> {
         self.driver.turn(now);
         self.settle_touched(&mut current, now);
         self.accept(now);
-        let goes_on = self.obey(now);
-        if self.draining {
-            self.settle_touched(&mut current, now);
-        }
+        self.obey(now);
+        self.settle_touched(&mut current, now);
         self.current = current;
-        Ok(goes_on)
+        Ok(self.goes_on(now))
     }
 
     /// Flushes the connections that a turn or a deadline reached.
@@ -353,22 +351,25 @@ impl<P: Protocol> EventLoop<P> {
         }
     }
 
-    /// Does what other threads asked for. Returns whether the loop goes on.
-    fn obey(&mut self, now: Instant) -> bool {
+    /// Does what other threads asked for.
+    fn obey(&mut self, now: Instant) {
         if !self.orders.stop_accepting() {
-            return true;
+            return;
         }
         if self.listener.is_some() && (!self.acceptable || self.accept_resumes.is_some()) {
             self.listener = None;
         }
-        let Some(until) = self.orders.drain_until() else {
-            return true;
-        };
-        if self.listener.is_none() && !self.draining {
+        if self.listener.is_none() && !self.draining && self.orders.drain_until().is_some() {
             self.draining = true;
             self.driver.drain(now);
         }
-        now < until && (!self.draining || self.driver.connections() > 0)
+    }
+
+    /// Whether there is another turn. Asked last, so that a turn which ended the last connection ends the loop too.
+    fn goes_on(&self, now: Instant) -> bool {
+        self.orders
+            .drain_until()
+            .is_none_or(|until| now < until && (!self.draining || self.driver.connections() > 0))
     }
 }
 
