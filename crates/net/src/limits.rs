@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopConfig {
     /// Connections open at once; one more is answered with [`Protocol::refusal`](crate::Protocol::refusal) and closed.
-    /// Default 10 000, at least 1. An idle connection costs some 300 bytes.
+    /// Default 10 000, at least 1. An idle connection costs 1 to 10 KiB.
     pub max_connections: usize,
     /// Output a connection may owe before it is no longer read from, in bytes. Default 256 KiB, at least 1.
     pub backlog_bytes: u64,

@@ -111,7 +111,8 @@ pub(crate) fn release<E>(shared: &mut Shared<E>, link: &mut Link<'_>, connection
         }
         None => {}
     }
-    if connection.full && connection.slots.len() < shared.config.pipelined {
+    // Not at the first free place: kept input is moved at each resumption, so it should be worth some requests.
+    if connection.full && connection.slots.len() <= shared.config.pipelined / 2 {
         connection.full = false;
         link.resume();
     }
