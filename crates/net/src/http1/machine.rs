@@ -23,7 +23,7 @@ const BLANK_LINES: u8 = 2;
 /// An exchange that takes no body still has a limit in [`Admit`]; for drained bodies there is none.
 const ANY_LENGTH: u64 = u64::MAX;
 
-/// Runs an [`HttpService`] as a [`Protocol`].
+/// Runs an [`HttpService`] as a [`Protocol`](crate::Protocol).
 #[derive(Debug)]
 pub struct Http<S: HttpService> {
     pub(super) service: S,
