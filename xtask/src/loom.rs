@@ -24,7 +24,7 @@ days); LOOM_LOG=trace and LOOM_LOCATION=1 explain a failure.",
 };
 
 /// Package and test target of every loom suite.
-const SUITES: [(&str, &str); 1] = [("quintet-core", "loom")];
+const SUITES: [(&str, &str); 2] = [("quintet-core", "loom"), ("quintet-blockstore", "loom")];
 
 const MAX_PREEMPTIONS: &str = "3";
 
