@@ -4,8 +4,11 @@
 //! connections and their commits are grouped. Ports connect workers of their own with [`BlockStore::connect`].
 
 use crate::{
-    AlignedBuffer, BlockError, BlockWorker, Config, Digest, Done, Engine, Extent, Get, Opened, Outcome,
-    Polled, Put, Stats, Ticket, Workers, home::Home, message::BlockMessage,
+    AlignedBuffer, BlockError, BlockWorker, Config, ControllerStats, Digest, Done, Engine, Extent, Get,
+    Opened, Outcome, Polled, Put, Stats, Ticket, Workers,
+    home::Home,
+    message::BlockMessage,
+    meter::{Meter, Metered},
 };
 use quintet_core::{
     BatchConfig, BatchController, Clock, Connector, Doorbell, Error, Parker, Result, SizeClass, SystemClock,
@@ -43,6 +46,7 @@ pub struct BlockStore {
     workers: Workers,
     opened: Opened,
     config: Config,
+    meter: Arc<Meter>,
     controller: Mutex<Option<JoinHandle<Result<()>>>>,
     /// After the controller's thread has ended: fields drop in order.
     _home: Option<Home>,
@@ -104,18 +108,22 @@ impl BlockStore {
             workers,
             opened,
         } = Engine::open(directory, meta_dir, &config, Arc::clone(&clock))?;
+        let (meter, metered) = Metered::new(handler, Arc::clone(&clock));
         let (tell, told) = mpsc::sync_channel(1);
         let controller = thread::Builder::new()
             .name("blocks".into())
             .spawn(move || {
                 let parker = Parker::new();
-                handler.table().on_progress(&Waker::from(parker.doorbell()))?;
+                metered
+                    .inner()
+                    .table()
+                    .on_progress(&Waker::from(parker.doorbell()))?;
                 let mut controller =
-                    BatchController::new(handler, clock, parker.doorbell(), BatchConfig::default());
+                    BatchController::new(metered, clock, parker.doorbell(), BatchConfig::default());
                 // The opener waits for this; if it is gone there is nobody to serve.
                 let _told = tell.send(controller.connector());
                 let ended = controller.run(&parker);
-                ended.and(controller.handler_mut().close())
+                ended.and(controller.handler_mut().inner_mut().close())
             })
             .map_err(|error| BlockError::io("starting the controller's thread", error))?;
         let connector = told.recv().map_err(|_| BlockError::Closed)?;
@@ -128,6 +136,7 @@ impl BlockStore {
             workers,
             opened,
             config,
+            meter,
             controller,
             _home: home,
         })
@@ -206,6 +215,18 @@ impl BlockStore {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.workers.stats()
+    }
+
+    /// What the controller has done since the start. Never blocks.
+    #[must_use]
+    pub fn controller_stats(&self) -> ControllerStats {
+        self.meter.read()
+    }
+
+    /// The settings that the store was opened with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// What opening the store found.

@@ -2,11 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod buddy;
+#[cfg(feature = "port")]
+mod client;
 mod conformance;
 mod crash;
 mod fsck;
 mod gate;
 mod handler;
+#[cfg(feature = "port")]
+mod port_put;
+#[cfg(feature = "port")]
+mod port_rig;
+#[cfg(feature = "port")]
+mod port_status;
+#[cfg(feature = "port")]
+mod port_trouble;
 mod store;
 mod table;
 mod trace;

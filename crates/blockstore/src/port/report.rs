@@ -1,0 +1,231 @@
+//! `GET /stats`: the store, the controller and every worker of the port as one JSON text.
+//!
+//! Written by hand, in one pass over a list of names and numbers: there is nothing in it that needs escaping but the two
+//! texts about the I/O backend.
+
+use super::gauges::Gauges;
+use crate::{BlockStore, Stats};
+use quintet_core::SizeClass;
+use quintet_net::LoopStats;
+use std::{
+    fmt::Write,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// What a report is made from; shared by the workers of a port.
+pub(crate) struct Report {
+    store: Arc<BlockStore>,
+    backend: (&'static str, String),
+    workers: Vec<Arc<Gauges>>,
+    /// Set once all loops run; until then their part is left out.
+    loops: OnceLock<Vec<Arc<LoopStats>>>,
+}
+
+impl Report {
+    /// For `workers` workers. `backend` is how sockets are served, and why so.
+    pub(crate) fn new(store: Arc<BlockStore>, backend: (&'static str, String), workers: usize) -> Self {
+        let workers = (0..workers).map(|_| Arc::default()).collect();
+        Self {
+            store,
+            backend,
+            workers,
+            loops: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn gauges(&self, worker: usize) -> Arc<Gauges> {
+        Arc::clone(&self.workers[worker])
+    }
+
+    pub(crate) fn set_loops(&self, loops: Vec<Arc<LoopStats>>) {
+        let _set_once = self.loops.set(loops);
+    }
+
+    pub(crate) fn render(&self) -> String {
+        let stats = self.store.stats();
+        let (name, why) = &self.backend;
+        let mut json = Json::default();
+        json.object(|json| {
+            json.text("durability", self.store.config().durability.as_str());
+            json.key("io_backend");
+            json.object(|json| {
+                json.text("name", name);
+                json.text("why", why);
+            });
+            json.key("space");
+            json.object(|json| space(json, &stats));
+            json.key("controller");
+            json.object(|json| self.controller(json, &stats));
+            json.key("workers");
+            json.array(self.workers.len(), |json, at| {
+                json.object(|json| self.worker(json, at))
+            });
+        });
+        json.text
+    }
+
+    fn controller(&self, json: &mut Json, stats: &Stats) {
+        let done = self.store.controller_stats();
+        json.numbers(&[
+            ("batches", done.batches),
+            ("messages", done.messages),
+            ("largest_batch", done.largest_batch),
+            ("commits", done.commits),
+            ("failed_commits", done.failed_commits),
+            ("commit_us_total", done.commit_ns / 1_000),
+            ("flushed_commits", done.flushed_commits),
+            ("flush_wait_us_total", done.flush_wait_ns / 1_000),
+            ("flush_wait_us_longest", done.longest_flush_wait_ns / 1_000),
+            ("log_records", stats.log_records),
+            ("log_syncs", stats.log_syncs),
+        ]);
+        json.key("poisoned");
+        json.text.push_str(if stats.poisoned { "true" } else { "false" });
+    }
+
+    fn worker(&self, json: &mut Json, at: usize) {
+        let gauges = &self.workers[at];
+        let read = |gauge: &AtomicU64| gauge.load(Relaxed);
+        if let Some(counts) = self.loops.get().and_then(|loops| loops.get(at)) {
+            let counts = counts.snapshot();
+            json.numbers(&[
+                ("connections", counts.open),
+                ("accepted", counts.accepted),
+                ("refused", counts.refused),
+                ("requests", counts.requests),
+                ("bytes_in", counts.bytes_in),
+                ("bytes_out", counts.bytes_out),
+                ("timeouts", counts.timeouts),
+                ("turns", counts.turns),
+                ("sleeps", counts.sleeps),
+            ]);
+        }
+        json.numbers(&[
+            ("puts", read(&gauges.puts)),
+            ("gets", read(&gauges.gets)),
+            ("deletes", read(&gauges.deletes)),
+            ("in_flight", read(&gauges.in_flight)),
+            ("waiting_for_blocks", read(&gauges.waiting_for_blocks)),
+            ("waiting_for_credits", read(&gauges.waiting_for_credits)),
+            ("buffered_bytes", read(&gauges.buffered_bytes)),
+            ("refills", read(&gauges.refills)),
+        ]);
+        json.key("pooled");
+        json.array(SizeClass::COUNT, |json, class| {
+            json.number(read(&gauges.pooled[class]))
+        });
+    }
+}
+
+fn space(json: &mut Json, stats: &Stats) {
+    json.numbers(&[
+        ("named_blocks", stats.blocks),
+        ("content_bytes", stats.content_bytes),
+        ("capacity_bytes", stats.capacity_bytes),
+        ("file_bytes", stats.file_bytes),
+        ("free_bytes", stats.free_bytes),
+        ("largest_free_bytes", stats.largest_free_bytes),
+        ("pooled_blocks", stats.pooled_blocks),
+        ("pooled_bytes", stats.pooled_bytes),
+        ("quarantined_blocks", stats.quarantined_blocks),
+        ("quarantined_bytes", stats.quarantined_bytes),
+    ]);
+    json.key("classes");
+    json.array(SizeClass::COUNT, |json, at| {
+        let (class, counts) = (SizeClass::ALL[at], &stats.classes[at]);
+        json.object(|json| {
+            json.numbers(&[
+                ("block_bytes", class.size_bytes()),
+                ("free_blocks", counts.free),
+                ("taken_blocks", counts.taken),
+            ]);
+        });
+    });
+}
+
+/// A JSON text in the making.
+#[derive(Default)]
+struct Json {
+    text: String,
+}
+
+impl Json {
+    fn comma(&mut self) {
+        if !self.text.ends_with(['{', '[', ':']) && !self.text.is_empty() {
+            self.text.push(',');
+        }
+    }
+
+    fn key(&mut self, key: &str) {
+        self.comma();
+        // Writing to a String cannot fail.
+        let _ = write!(self.text, "\"{key}\":");
+    }
+
+    fn number(&mut self, number: u64) {
+        self.comma();
+        let _ = write!(self.text, "{number}");
+    }
+
+    fn numbers(&mut self, numbers: &[(&str, u64)]) {
+        for (key, number) in numbers {
+            self.key(key);
+            let _ = write!(self.text, "{number}");
+        }
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        self.text.push('"');
+        for character in text.chars() {
+            match character {
+                '"' | '\\' => self.text.extend(['\\', character]),
+                control if control.is_control() => self.text.push(' '),
+                plain => self.text.push(plain),
+            }
+        }
+        self.text.push('"');
+    }
+
+    fn object(&mut self, fields: impl FnOnce(&mut Self)) {
+        self.comma();
+        self.text.push('{');
+        fields(self);
+        self.text.push('}');
+    }
+
+    fn array(&mut self, len: usize, mut item: impl FnMut(&mut Self, usize)) {
+        self.comma();
+        self.text.push('[');
+        for at in 0..len {
+            item(self, at);
+        }
+        self.text.push(']');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Json;
+
+    #[test]
+    fn commas_and_escapes_are_where_json_wants_them() {
+        let mut json = Json::default();
+        json.object(|json| {
+            json.numbers(&[("a", 1), ("b", u64::MAX)]);
+            json.text("c", "say \"x\"\\\n");
+            json.key("d");
+            json.array(3, |json, at| json.number(at as u64));
+            json.key("e");
+            json.array(2, |json, _| json.object(|json| json.numbers(&[("f", 0)])));
+            json.key("g");
+            json.array(0, |_, _| {});
+        });
+        let expected =
+            r#"{"a":1,"b":18446744073709551615,"c":"say \"x\"\\ ","d":[0,1,2],"e":[{"f":0},{"f":0}],"g":[]}"#;
+        assert_eq!(json.text, expected);
+    }
+}

@@ -1,0 +1,325 @@
+//! [`BlockService`]: one worker's HTTP service. It owns the thread's [`BlockWorker`] and never blocks.
+//!
+//! This file takes requests in: heads, bodies, ends. `turn` sends answers out. A body of known length goes straight from
+//! the loop's read buffer into its block, 64 KiB at a time, hashed on the way; only a chunked one is gathered first,
+//! because its length, and so its size class, is known at its end.
+
+use super::{
+    answer,
+    buffers::{Buffers, Lease},
+    exchange::{Exchange, Look},
+    gauges::Gauges,
+    order::{Kind, Order},
+    report::Report,
+    route::{Route, route},
+};
+use crate::{BlockWorker, Digest, Done, Put, Ticket};
+use quintet_core::{Doorbell, ErrorKind, Result, SizeClass};
+use quintet_net::{
+    ConnectionId,
+    http1::{Admit, BodyLength, BodyStep, ExchangeId, HttpService, Replies, RequestHead, Response},
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+/// One worker's half of the port.
+pub(crate) struct BlockService {
+    pub(super) worker: BlockWorker,
+    pub(super) doorbell: Doorbell,
+    pub(super) buffers: Buffers,
+    pub(super) order: Order<ConnectionId, ExchangeId>,
+    /// What the controller was asked, by whom.
+    pub(super) sent: HashMap<Ticket, Sent, foldhash::fast::RandomState>,
+    /// PUTs without a block, oldest first. May name requests that are gone.
+    pub(super) hungry: VecDeque<ExchangeId>,
+    /// Requests that found no credit, oldest first. May name requests that are gone.
+    pub(super) unsent: VecDeque<(Kind, ExchangeId)>,
+    /// Connections of writes that were answered without the controller: their lanes move on in the next turn.
+    pub(super) finished: Vec<ConnectionId>,
+    pub(super) done: Vec<Done>,
+    pub(super) ready: Vec<(Kind, ExchangeId)>,
+    /// Something happened since the last turn that the turn must send on. Events also come after it, when kept input is
+    /// used, and the loop must not sleep on them.
+    pub(super) begun: bool,
+    /// The controller is gone.
+    pub(super) closed: bool,
+    pub(super) gauges: Arc<Gauges>,
+    max_waiting: usize,
+    report: Arc<Report>,
+}
+
+/// A request that the controller was asked for.
+pub(super) struct Sent {
+    pub(super) id: ExchangeId,
+    pub(super) kind: Kind,
+    pub(super) head_only: bool,
+}
+
+impl BlockService {
+    /// A service over `worker`, whose completions ring `doorbell`. At most `max_waiting` requests wait for blocks or
+    /// credits; the next is told to come back later.
+    pub(crate) fn new(
+        worker: BlockWorker,
+        doorbell: Doorbell,
+        buffers: Buffers,
+        max_waiting: usize,
+        gauges: Arc<Gauges>,
+        report: Arc<Report>,
+    ) -> Self {
+        Self {
+            worker,
+            doorbell,
+            buffers,
+            order: Order::new(),
+            sent: HashMap::default(),
+            hungry: VecDeque::new(),
+            unsent: VecDeque::new(),
+            finished: Vec::new(),
+            done: Vec::new(),
+            ready: Vec::new(),
+            begun: false,
+            closed: false,
+            gauges,
+            max_waiting,
+            report,
+        }
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.hungry.len() + self.unsent.len() >= self.max_waiting
+    }
+
+    fn admit_put(&mut self, id: ExchangeId, head: &RequestHead<'_>) -> Admit<Exchange> {
+        let largest = SizeClass::LARGEST.size_bytes();
+        if self.is_crowded() {
+            return Admit::Answer(answer::busy("too many uploads wait for space"));
+        }
+        let accept = |exchange, max_body_bytes| Admit::Accept {
+            exchange,
+            max_body_bytes,
+        };
+        match head.body() {
+            BodyLength::None | BodyLength::Exact(0) => Admit::Answer(answer::length_required()),
+            BodyLength::Exact(len_bytes) if len_bytes > largest => {
+                Admit::Answer(answer::too_large(len_bytes))
+            }
+            BodyLength::Exact(len_bytes) => match self.begin(len_bytes) {
+                Ok(Some(put)) => accept(Exchange::Writing(put), len_bytes),
+                Ok(None) => {
+                    self.hungry.push_back(id);
+                    accept(Exchange::Hungry { len_bytes }, len_bytes)
+                }
+                Err(error) => Admit::Answer(answer::failed(&error)),
+            },
+            BodyLength::Chunked => match self.buffers.take(SizeClass::SMALLEST) {
+                Some(lease) => accept(Exchange::Gathering(lease), largest),
+                None => Admit::Answer(answer::busy("no buffer is free")),
+            },
+        }
+    }
+
+    /// Takes a block for a PUT that has not waited yet. A refusal that is left over from an earlier PUT says nothing about
+    /// now, so the first one is not believed; the second call asks the controller.
+    fn begin(&mut self, len_bytes: u64) -> Result<Option<Put>> {
+        match self.worker.begin_put(len_bytes) {
+            Err(error) if error.kind() == ErrorKind::Full => self.worker.begin_put(len_bytes),
+            other => other,
+        }
+    }
+
+    /// A gathered body needs a block of the right size, now that its length is known.
+    fn place(&mut self, id: ExchangeId, exchange: &mut Exchange, lease: Lease) -> Option<Response> {
+        match self.begin(lease.len() as u64) {
+            Ok(Some(put)) => self.write_gathered(id, exchange, put, &lease),
+            Ok(None) => {
+                *exchange = Exchange::Gathered(lease);
+                self.hungry.push_back(id);
+                None
+            }
+            Err(error) => Some(answer::failed(&error)),
+        }
+    }
+
+    /// Writes a gathered body into its block and names it.
+    pub(super) fn write_gathered(
+        &mut self,
+        id: ExchangeId,
+        exchange: &mut Exchange,
+        mut put: Put,
+        lease: &Lease,
+    ) -> Option<Response> {
+        match put.write(lease.as_ref()) {
+            Ok(()) => self.name(id, exchange, put),
+            Err(error) => Some(answer::failed(&error)),
+        }
+    }
+
+    /// Starts a request now, or lets it wait for its turn on its connection.
+    fn queue(&mut self, kind: Kind, id: ExchangeId, exchange: &mut Exchange) -> Option<Response> {
+        self.order.enter(id.connection(), kind, id)?;
+        let answered = self.start(id, exchange);
+        if answered.is_some() && kind != Kind::Look {
+            self.finished.push(id.connection());
+        }
+        answered
+    }
+
+    /// Starts a request whose turn it is. `None` = it was sent, or waits for a block or a credit. When it answers a write,
+    /// the caller lets the connection's lane move on.
+    pub(super) fn start(&mut self, id: ExchangeId, exchange: &mut Exchange) -> Option<Response> {
+        match std::mem::replace(exchange, Exchange::Sent) {
+            Exchange::Written(put) => self.name(id, exchange, put),
+            Exchange::Gathered(lease) => self.place(id, exchange, lease),
+            Exchange::Look(look) => self.look(id, exchange, look),
+            Exchange::Delete(digest) => self.delete(id, exchange, digest),
+            other => {
+                *exchange = other;
+                None
+            }
+        }
+    }
+
+    fn name(&mut self, id: ExchangeId, exchange: &mut Exchange, put: Put) -> Option<Response> {
+        match self.worker.finish_put(put) {
+            Ok(ticket) => self.asked(ticket, Kind::Put, id, false),
+            Err(refused) if refused.error.kind() == ErrorKind::Unavailable => {
+                *exchange = Exchange::Written(refused.item);
+                self.unsent.push_back((Kind::Put, id));
+                None
+            }
+            Err(refused) => Some(answer::failed(&refused.error)),
+        }
+    }
+
+    fn delete(&mut self, id: ExchangeId, exchange: &mut Exchange, digest: Digest) -> Option<Response> {
+        match self.worker.delete(&digest) {
+            Ok(ticket) => self.asked(ticket, Kind::Delete, id, false),
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                *exchange = Exchange::Delete(digest);
+                self.unsent.push_back((Kind::Delete, id));
+                None
+            }
+            Err(error) => Some(answer::failed(&error)),
+        }
+    }
+
+    fn look(&mut self, id: ExchangeId, exchange: &mut Exchange, look: Look) -> Option<Response> {
+        match self.worker.get(&look.digest) {
+            Ok(crate::Get::Found(extent)) => Some(self.content(&extent, look.head_only)),
+            Ok(crate::Get::Missing) => Some(answer::missing(&look.digest)),
+            Ok(crate::Get::Asked(ticket)) => self.asked(ticket, Kind::Look, id, look.head_only),
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                *exchange = Exchange::Look(look);
+                self.unsent.push_back((Kind::Look, id));
+                None
+            }
+            Err(error) => Some(answer::failed(&error)),
+        }
+    }
+
+    fn asked(&mut self, ticket: Ticket, kind: Kind, id: ExchangeId, head_only: bool) -> Option<Response> {
+        self.sent.insert(ticket, Sent { id, kind, head_only });
+        None
+    }
+
+    /// The answer that carries a block, or for HEAD its length. The block is read here, under its pin, which ends with
+    /// the extent; the client may take its time.
+    pub(super) fn content(&mut self, extent: &crate::Extent, head_only: bool) -> Response {
+        let response = Response::new(200).header("Content-Type", "application/octet-stream");
+        let len_bytes = extent.len_bytes();
+        if head_only {
+            return response.body(answer::length_only(len_bytes));
+        }
+        let lease = SizeClass::for_len(len_bytes).and_then(|class| self.buffers.take(class));
+        let Some(mut lease) = lease else {
+            return answer::busy("too many answers wait for their readers");
+        };
+        let len = usize::try_from(len_bytes).unwrap_or(usize::MAX);
+        match extent.read_at(0, lease.fill(len)) {
+            Ok(_) => {
+                self.gauges.count_get();
+                response.body(quintet_net::Payload::Shared(Box::new(lease)))
+            }
+            Err(error) => answer::failed(&error),
+        }
+    }
+}
+
+impl HttpService for BlockService {
+    type Exchange = Exchange;
+
+    fn head(&mut self, id: ExchangeId, head: &RequestHead<'_>) -> Admit<Exchange> {
+        self.begun = true;
+        let accept = |exchange| Admit::Accept {
+            exchange,
+            max_body_bytes: 0,
+        };
+        if self.closed {
+            return Admit::Answer(answer::failed(&crate::BlockError::Closed.into()).close());
+        }
+        match route(head.method(), head.path()) {
+            Route::Put => self.admit_put(id, head),
+            Route::Get(_) | Route::Delete(_) if self.is_crowded() => {
+                Admit::Answer(answer::busy("too many requests wait"))
+            }
+            Route::Get(look) => accept(Exchange::Look(look)),
+            Route::Delete(digest) => accept(Exchange::Delete(digest)),
+            Route::Root => Admit::Answer(answer::welcome(head.header("host"))),
+            Route::Stats => Admit::Answer(answer::json(self.report.render())),
+            Route::NotAllowed(allow) => Admit::Answer(answer::not_allowed(allow)),
+            Route::BadName(why) => Admit::Answer(Response::text(400, why)),
+            Route::Unknown => Admit::Answer(Response::text(
+                404,
+                "nothing is here; a block is at /block/{name}",
+            )),
+        }
+    }
+
+    fn body(&mut self, _: ExchangeId, exchange: &mut Exchange, bytes: &[u8]) -> BodyStep {
+        match exchange {
+            Exchange::Hungry { .. } => BodyStep::Took(0),
+            Exchange::Writing(put) => match put.write(bytes) {
+                Ok(()) => BodyStep::Took(bytes.len()),
+                Err(error) => BodyStep::Answer(answer::failed(&error)),
+            },
+            Exchange::Gathering(lease) => {
+                if lease.append(bytes) {
+                    return BodyStep::Took(bytes.len());
+                }
+                BodyStep::Answer(answer::busy("no buffer is free"))
+            }
+            _ => BodyStep::Took(bytes.len()),
+        }
+    }
+
+    fn end(&mut self, id: ExchangeId, exchange: &mut Exchange) -> Option<Response> {
+        self.begun = true;
+        let (kind, whole) = match std::mem::replace(exchange, Exchange::Sent) {
+            Exchange::Writing(put) => (Kind::Put, Exchange::Written(put)),
+            Exchange::Gathering(lease) if lease.len() == 0 => {
+                return Some(Response::text(400, "an empty body cannot be stored"));
+            }
+            Exchange::Gathering(lease) => (Kind::Put, Exchange::Gathered(lease)),
+            delete @ Exchange::Delete(_) => (Kind::Delete, delete),
+            other => (Kind::Look, other),
+        };
+        *exchange = whole;
+        self.queue(kind, id, exchange)
+    }
+
+    fn abandoned(&mut self, _: ExchangeId, exchange: Exchange) {
+        // Blocks and buffers go home by their drop; the queues skip requests that are gone.
+        drop(exchange);
+        self.begun = true;
+    }
+
+    fn turn(&mut self, replies: &mut Replies<'_, '_, Exchange>) {
+        self.take_turn(replies);
+    }
+
+    fn has_work(&self) -> bool {
+        self.begun
+    }
+}
