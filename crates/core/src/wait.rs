@@ -8,7 +8,7 @@
 //! Why no wake-up is lost: the sleeper stores `sleeping` and then looks at the queue; the ringer stores to the queue and
 //! then looks at `sleeping`. The two `SeqCst` fences forbid that both look before the other's store.
 
-use crate::primitive::{AtomicBool, Mutex, Ordering, fence, lock, thread};
+use crate::primitive::{AtomicBool, Condvar, Mutex, Ordering, fence, lock, wait};
 use std::{
     fmt,
     sync::Arc,
@@ -85,7 +85,7 @@ impl From<Doorbell> for Waker {
     }
 }
 
-/// The sleeping side for a plain thread: spins briefly, then parks.
+/// The sleeping side for a plain thread: spins briefly, then sleeps.
 ///
 /// ```
 /// use quintet_core::Parker;
@@ -111,8 +111,9 @@ pub struct Parker {
 }
 
 struct Sleeper {
-    /// Who to unpark. Set before the bell is armed, so a ring that must wake finds it.
-    thread: Mutex<Option<thread::Thread>>,
+    /// A wake-up that was not slept on yet. It outlives the ring, so one that comes before the sleep is not lost.
+    rung: Mutex<bool>,
+    changed: Condvar,
 }
 
 impl Wake for Sleeper {
@@ -121,10 +122,18 @@ impl Wake for Sleeper {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let thread = lock(&self.thread).clone();
-        if let Some(thread) = thread {
-            thread.unpark();
+        *lock(&self.rung) = true;
+        self.changed.notify_one();
+    }
+}
+
+impl Sleeper {
+    fn sleep(&self, timeout: Option<Duration>) {
+        let mut rung = lock(&self.rung);
+        if !*rung {
+            rung = wait(&self.changed, rung, timeout);
         }
+        *rung = false;
     }
 }
 
@@ -137,7 +146,8 @@ impl Parker {
     #[must_use]
     pub fn new() -> Self {
         let sleeper = Arc::new(Sleeper {
-            thread: Mutex::new(None),
+            rung: Mutex::new(false),
+            changed: Condvar::new(),
         });
         Self {
             doorbell: Doorbell::new(Waker::from(Arc::clone(&sleeper))),
@@ -171,11 +181,10 @@ impl Parker {
             }
             std::hint::spin_loop();
         }
-        *lock(&self.sleeper.thread) = Some(thread::current());
         self.doorbell.arm();
         let found = ready();
         if !found {
-            park(timeout);
+            self.sleeper.sleep(timeout);
         }
         self.doorbell.disarm();
         found || ready()
@@ -194,18 +203,4 @@ impl fmt::Debug for Parker {
             .field("spins", &self.spins)
             .finish_non_exhaustive()
     }
-}
-
-#[cfg(not(quintet_loom))]
-fn park(timeout: Option<Duration>) {
-    match timeout {
-        Some(timeout) => thread::park_timeout(timeout),
-        None => thread::park(),
-    }
-}
-
-/// Loom knows no time: a model that waits must be woken.
-#[cfg(quintet_loom)]
-fn park(_timeout: Option<Duration>) {
-    thread::park();
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{ErrorKind, Keyed, KeyedReply, Result, Worker};
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     thread,
 };
 
@@ -235,22 +235,50 @@ pub fn keys_are_independent<S: Subject>(make: impl Fn() -> S) {
     exam.holds(b"a\0", Some(&[4; 3]));
 }
 
+const WORKERS: usize = 3;
+/// How often each worker asks: all together are one history at most, whatever keys they choose.
+const ASKS: usize = MAX_OPERATIONS / WORKERS;
+
+/// What the workers of one history share.
+#[derive(Default)]
+struct Meeting {
+    time: AtomicU64,
+    /// How often each has asked.
+    progress: [AtomicUsize; WORKERS],
+}
+
+impl Meeting {
+    fn now(&self) -> u64 {
+        self.time.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Waits until nobody is more than two asks behind: workers that run one after another would prove nothing.
+    fn keep_together(&self, claim: Claim, asked: usize) {
+        claim.within("an ask of another worker", || {
+            let close = |other: &AtomicUsize| other.load(Ordering::SeqCst) + 2 >= asked;
+            let together = self.progress.iter().all(close);
+            if !together {
+                thread::yield_now();
+            }
+            together.then_some(())
+        });
+    }
+}
+
 /// Workers that ask at once see each key as if the operations on it had happened one after another. Random histories.
 pub fn each_key_is_linearizable<S: Subject + Sync>(make: impl Fn() -> S) {
-    const WORKERS: u64 = 3;
-    const ASKS: usize = 36;
     let claim = Claim("keyed::each_key_is_linearizable");
     for seed in 0..8 {
         let subject = make();
-        let time = AtomicU64::new(0);
+        let meeting = Meeting::default();
         let mut history: BTreeMap<Vec<u8>, Vec<Operation>> = BTreeMap::new();
         thread::scope(|scope| {
-            let (subject, time) = (&subject, &time);
+            let (subject, meeting) = (&subject, &meeting);
             let threads: Vec<_> = (0..WORKERS)
                 .map(|number| {
                     let worker = subject.worker();
-                    let random = Random::new(seed * WORKERS + number);
-                    scope.spawn(move || record(claim, subject, worker, random, time, ASKS))
+                    let random = Random::new(seed * WORKERS as u64 + number as u64);
+                    scope.spawn(move || record(claim, subject, worker, random, meeting, number))
                 })
                 .collect();
             for operation in threads.into_iter().flat_map(|thread| match thread.join() {
@@ -264,7 +292,6 @@ pub fn each_key_is_linearizable<S: Subject + Sync>(make: impl Fn() -> S) {
             }
         });
         for (key, operations) in history {
-            debug_assert!(operations.len() <= MAX_OPERATIONS, "see ASKS");
             if let Err(wrong) = linear::check(&operations) {
                 let key = key.escape_ascii();
                 claim.fail(format_args!("seed {seed}, key {key}: {wrong}"));
@@ -279,11 +306,12 @@ fn record<S: Subject>(
     subject: &S,
     mut worker: S::Worker,
     mut random: Random,
-    time: &AtomicU64,
-    asks: usize,
+    meeting: &Meeting,
+    number: usize,
 ) -> Vec<Operation> {
-    (0..asks)
-        .map(|_| {
+    (0..ASKS)
+        .map(|asked| {
+            meeting.keep_together(claim, asked);
             let key = [b"x", b"y", b"z"][random.below(3)];
             let call = match random.below(8) {
                 0..3 => get(key),
@@ -292,9 +320,10 @@ fn record<S: Subject>(
                 5 | 6 => add(key, random.below(9) as i64 - 4),
                 _ => delete(key),
             };
-            let invoked = time.fetch_add(1, Ordering::SeqCst);
+            let invoked = meeting.now();
             let reply = ask(claim, subject, &mut worker, call.clone());
-            let now = time.fetch_add(1, Ordering::SeqCst);
+            let now = meeting.now();
+            meeting.progress[number].store(asked + 1, Ordering::SeqCst);
             let returned = match reply {
                 Ok(reply) => Some((now, Reply::Answer(reply))),
                 Err(error) if error.kind() == ErrorKind::InvalidInput => Some((now, Reply::Refused)),

@@ -309,8 +309,9 @@ pub fn large_items<Q: Queue<[u8; 4096]>>() {
 pub fn two_threads<Q: Queue<u64>>() {
     const ITEMS: u64 = 100_000;
     let claim = Claim("queue::two_threads");
-    let (mut tx, mut rx) = bounded::<Q, u64>(61);
-    thread::scope(|scope| {
+    let (mut tx, rx) = bounded::<Q, u64>(61);
+    thread::scope(move |scope| {
+        let mut rx = rx; // Inside: a consumer that fails is gone before its producer is waited for.
         scope.spawn(move || {
             let mut next = 0;
             let mut items = Vec::new();

@@ -213,6 +213,7 @@ pub fn reap_appends_up_to_max<S: Subject>(make: impl Fn() -> S) {
     exam.reap(1, &mut done);
     let first = done[0].id;
     claim.same("a reap of none", Ok(0), exam.subject.worker().reap(&mut done, 0));
+    claim.same("completions in `out` after it", 1, done.len());
     while done.len() < submitted.len() {
         let before = done.len();
         let reaped = exam.subject.worker().reap(&mut done, 2);

@@ -2,7 +2,7 @@
 
 use quintet_core::{
     BatchConfig, BatchController, Completion, Connector, Controller, Doorbell, Error, ErrorKind, Inline,
-    Keyed, KeyedReply, MessageHandler, Parker, Queue, QueueWorker, Request, SystemClock,
+    Keyed, KeyedReply, MessageHandler, Parker, Queue, QueueWorker, Request, SystemClock, Worker,
     conformance::{self, KeyedProbe, Support},
     fake::{FakeHandler, ManualClock},
     mock::{
@@ -213,6 +213,12 @@ where
             controller: Some(controller),
             queue: PhantomData,
         }
+    }
+}
+
+impl<Q> QueuePeer<Q> {
+    pub(crate) fn in_flight(&self) -> usize {
+        self.worker.in_flight()
     }
 }
 
