@@ -36,9 +36,10 @@ pub struct Config {
     pub pool_targets: [usize; SizeClass::COUNT],
     /// How many requests one worker may have in flight. Default 4096; 16 to 65,536. Each costs some 200 bytes.
     pub credits: usize,
-    /// How many calls of the embedded interface run at once; more wait. Default 16; 1 to 1024.
+    /// How many puts and deletes of the embedded interface run at once; more wait. As many gets may run beside them, so
+    /// that reads do not wait for flushes. Default 16; 1 to 1024.
     pub workers: usize,
-    /// How many workers there may be at once, those of ports included. Default 64; `workers` to 4096.
+    /// How many workers there may be at once, those of ports included. Default 64; twice `workers` to 4096.
     pub max_workers: usize,
     /// How a worker finds a block. Default: [`Lookup::Index`].
     pub lookup: Lookup,
@@ -97,7 +98,12 @@ impl Config {
         }
         within("credits", self.credits as u64, 16, 65_536)?;
         within("workers", self.workers as u64, 1, 1024)?;
-        within("max_workers", self.max_workers as u64, self.workers as u64, 4096)?;
+        within(
+            "max_workers",
+            self.max_workers as u64,
+            2 * self.workers as u64,
+            4096,
+        )?;
         within("log_segment_bytes", self.log_segment_bytes, 64 << 10, 4 << 30)?;
         self.table(Vec::new()).validate()
     }

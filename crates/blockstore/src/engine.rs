@@ -2,7 +2,7 @@
 //! started here, so that a test can drive the handler step by step.
 
 use crate::{
-    BlockError, Config, Opened,
+    BlockError, Config, Digest, Opened,
     epoch::Epochs,
     handler::BlockHandler,
     message::BlockMessage,
@@ -109,6 +109,14 @@ impl Workers {
         pools: [Box<dyn BlockPool + Send>; SizeClass::COUNT],
     ) -> Result<BlockWorker> {
         BlockWorker::new(link, pools, self.commons.clone())
+    }
+
+    /// Whether a block of this name is stored durably.
+    ///
+    /// # Errors
+    /// What the record table answers.
+    pub fn contains(&self, digest: &Digest) -> Result<bool> {
+        Ok(self.commons.records.get(&digest.0)?.is_some())
     }
 
     /// What the store held at its last commit. Never waits for the controller.

@@ -160,7 +160,7 @@ impl BlockStore {
     /// failed flush, what the system answers.
     pub fn put(&self, body: &[u8]) -> Result<Digest> {
         let digest = Digest::of(body);
-        self.with_seat(|seat| {
+        self.with_seat(self.config.workers, |seat| {
             if seat.worker.contains(&digest)? {
                 return Ok(digest);
             }
@@ -179,7 +179,7 @@ impl BlockStore {
     /// # Errors
     /// `Corrupted` for a damaged record, or content when `verify_reads` is set; what the system answers.
     pub fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
-        self.with_seat(|seat| {
+        self.with_seat(2 * self.config.workers, |seat| {
             let Some(extent) = seat.find(digest)? else {
                 return Ok(None);
             };
@@ -192,12 +192,12 @@ impl BlockStore {
         })
     }
 
-    /// Whether there is a block of this name.
+    /// Whether there is a block of this name: one look-up, whatever else is going on.
     ///
     /// # Errors
     /// What the record table answers.
     pub fn contains(&self, digest: &Digest) -> Result<bool> {
-        self.with_seat(|seat| seat.worker.contains(digest))
+        self.workers.contains(digest)
     }
 
     /// Deletes the block of this name.
@@ -205,7 +205,7 @@ impl BlockStore {
     /// # Errors
     /// `NotFound`; `Poisoned` after a failed flush.
     pub fn delete(&self, digest: &Digest) -> Result<()> {
-        self.with_seat(|seat| {
+        self.with_seat(self.config.workers, |seat| {
             let ticket = seat.worker.delete(digest)?;
             seat.wait(ticket).map(|_| ())
         })
@@ -235,7 +235,7 @@ impl BlockStore {
         self.opened
     }
 
-    /// Waits for calls in progress, commits what is queued, checkpoints, and ends the controller. Later calls answer
+    /// Waits for calls in progress, commits what is queued, checkpoints, and ends the controller. Later puts, gets and deletes answer
     /// `Closed`. Closing twice is allowed. Dropping the store does the same but cannot say how it went.
     ///
     /// # Errors
@@ -264,10 +264,10 @@ impl BlockStore {
             .unwrap_or_else(|_| Err(BlockError::Closed.into()))
     }
 
-    /// Runs a call on a free seat, making one if there are fewer than `workers`.
-    fn with_seat<T>(&self, call: impl FnOnce(&mut Seat) -> Result<T>) -> Result<T> {
+    /// Runs a call on a seat while fewer than `seats` are taken; waits for that otherwise.
+    fn with_seat<T>(&self, seats: usize, call: impl FnOnce(&mut Seat) -> Result<T>) -> Result<T> {
         let mut taken = Taken {
-            seat: Some(self.take_seat()?),
+            seat: Some(self.take_seat(seats)?),
             store: self,
         };
         match taken.seat.as_mut() {
@@ -276,16 +276,16 @@ impl BlockStore {
         }
     }
 
-    fn take_seat(&self) -> Result<Seat> {
+    fn take_seat(&self, limit: usize) -> Result<Seat> {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if seats.closed {
                 return Err(BlockError::Closed.into());
             }
-            if let Some(seat) = seats.free.pop() {
-                return Ok(seat);
-            }
-            if seats.made < self.config.workers {
+            if seats.made - seats.free.len() < limit {
+                if let Some(seat) = seats.free.pop() {
+                    return Ok(seat);
+                }
                 let seat = self.new_seat()?;
                 seats.made += 1;
                 return Ok(seat);

@@ -185,3 +185,32 @@ fn a_name_that_begins_like_any_text_survives_restarts() {
         assert_eq!(store.stats().blocks, 1);
     }
 }
+
+#[test]
+fn reads_do_not_wait_for_puts_that_wait_for_a_flush() {
+    let (meta, disk) = (tempfile::tempdir().unwrap(), crate::gate::GateDirectory::new());
+    let config = Config {
+        workers: 1,
+        ..config(meta.path())
+    };
+    let clock = std::sync::Arc::new(quintet_core::SystemClock);
+    let store = BlockStore::open_in(std::sync::Arc::new(disk.clone()), meta.path(), config, clock).unwrap();
+    let stored = store.put(b"stored").unwrap();
+    disk.hold();
+    std::thread::scope(|scope| {
+        let put = scope.spawn(|| store.put(b"held back"));
+        while store.stats().blocks < 2 {
+            std::thread::yield_now();
+        }
+        assert_eq!(store.get(&stored).unwrap().as_deref(), Some(&b"stored"[..]));
+        let held = Digest::of(b"held back");
+        assert!(
+            !store.contains(&held).unwrap(),
+            "nobody sees it before it is durable"
+        );
+        assert!(!put.is_finished(), "nor is it acknowledged");
+        disk.release();
+        assert_eq!(put.join().unwrap().unwrap(), held);
+        assert!(store.contains(&held).unwrap());
+    });
+}

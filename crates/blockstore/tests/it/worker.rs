@@ -216,3 +216,12 @@ fn content_that_was_stored_before_gives_its_block_back() {
     );
     assert_eq!(worker.pooled(SizeClass::SMALLEST), 2);
 }
+
+#[test]
+fn what_a_worker_hands_out_may_go_to_other_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<BlockWorker>();
+    is_send::<quintet_blockstore::Put>();
+    is_send::<quintet_blockstore::Extent>();
+    is_send::<quintet_blockstore::BlockStore>();
+}
