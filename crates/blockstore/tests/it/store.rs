@@ -158,6 +158,37 @@ fn after_deleting_everything_the_allocator_is_whole_again() {
 }
 
 #[test]
+fn a_file_that_ends_with_its_last_content_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = BlockStore::open(config(dir.path())).unwrap();
+    let body = body(3, 5000);
+    let digest = store.put(&body).unwrap();
+    store.close().unwrap();
+    drop(store);
+    // As a power cut leaves it that undid the growth and kept the write.
+    let data = std::fs::OpenOptions::new()
+        .write(true)
+        .open(dir.path().join("blocks.data"))
+        .unwrap();
+    let content = std::fs::read(dir.path().join("blocks.data")).unwrap();
+    let end = content
+        .windows(body.len())
+        .position(|window| window == body)
+        .unwrap()
+        + body.len();
+    data.set_len(end as u64).unwrap();
+    assert!(
+        quintet_blockstore::fsck(dir.path(), quintet_blockstore::FsckOptions::default())
+            .unwrap()
+            .is_clean()
+    );
+    let store = BlockStore::open(config(dir.path())).unwrap();
+    assert_eq!(store.get(&digest).unwrap().as_ref(), Some(&body));
+    let other = store.put(&[7; 100_000]).unwrap();
+    assert_eq!(store.get(&other).unwrap().map(|body| body.len()), Some(100_000));
+}
+
+#[test]
 fn one_store_per_directory_and_one_format() {
     let dir = tempfile::tempdir().unwrap();
     let store = BlockStore::open(config(dir.path())).unwrap();
