@@ -10,7 +10,6 @@ use crate::{
     home::Home,
     meta::inspect,
     recovery,
-    space::whole_blocks,
 };
 use quintet_core::SizeClass;
 use quintet_log::{Directory, File, OpenMode, OsDirectory};
@@ -149,7 +148,12 @@ struct Checker {
 impl Checker {
     fn new(file: Arc<dyn File>, report: Report, contents: bool) -> Self {
         let mut taken = Buddy::default();
-        taken.grow(whole_blocks(report.file_bytes) / UNIT_BYTES);
+        taken.grow(
+            report
+                .file_bytes
+                .next_multiple_of(SizeClass::LARGEST.size_bytes())
+                / UNIT_BYTES,
+        );
         let buffer = contents.then(|| AlignedBuffer::new(SizeClass::LARGEST.size_bytes() as usize));
         Self {
             file,
@@ -169,6 +173,10 @@ impl Checker {
     fn record(&mut self, digest: &Digest, record: &Record) {
         self.report.blocks += 1;
         self.report.content_bytes += u64::from(record.len_bytes);
+        if let Err(fault) = recovery::check_inside(digest, record, self.report.file_bytes) {
+            self.report.fault(fault);
+            return;
+        }
         if let Err(fault) = self.taken.occupy(record.address) {
             self.report.fault(format!("the record of {digest}: {fault}"));
             return;

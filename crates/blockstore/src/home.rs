@@ -55,8 +55,6 @@ impl Home {
         let attempt = |what: &str| format!("{what} {}", path.display());
         match fs::read_to_string(&path) {
             Ok(found) if found.trim_end() == VERSION => Ok(()),
-            // Created, and then the power failed before the text was on the disk.
-            Ok(found) if found.is_empty() => self.write_version(&path),
             Ok(found) => {
                 let found = found
                     .lines()
@@ -77,10 +75,13 @@ impl Home {
     }
 
     fn write_version(&self, path: &Path) -> Result<(), BlockError> {
+        // Under another name until it is whole on the disk: a power cut must not leave half a version.
         let write = || -> io::Result<()> {
-            let mut file = File::create(path)?;
+            let unfinished = self.dir.join("VERSION.new");
+            let mut file = File::create(&unfinished)?;
             writeln!(file, "{VERSION}")?;
             file.sync_all()?;
+            fs::rename(&unfinished, path)?;
             File::open(&self.dir)?.sync_all()
         };
         write().map_err(|error| BlockError::io(format!("writing {}", path.display()), error))

@@ -20,22 +20,18 @@ pub(crate) struct Space {
     step_blocks: u64,
 }
 
-/// The length that a file of `len_bytes` should have: a power cut may undo a growth and yet keep what was written into
-/// the grown part, so that the file ends where that content ends, in the middle of its block.
-pub(crate) fn whole_blocks(len_bytes: u64) -> u64 {
-    len_bytes.next_multiple_of(SizeClass::LARGEST.size_bytes())
-}
-
 impl Space {
-    /// The space of a file as long as it is now; nothing is taken yet.
+    /// The space of a file; nothing is taken yet. A length that is no multiple of the largest block is what an
+    /// interrupted growth left: a record's content may lie before it and the rest of its block beyond, so the file is
+    /// made to cover whole blocks.
     pub(crate) fn new(file: Arc<dyn File>, limit_bytes: u64, step_bytes: u64) -> Result<Self, BlockError> {
-        let len = file.len()?;
-        let whole = whole_blocks(len);
-        if whole > len {
-            file.set_len(whole)?;
+        let len_bytes = file.len()?;
+        let whole_bytes = len_bytes.next_multiple_of(SizeClass::LARGEST.size_bytes());
+        if whole_bytes > len_bytes {
+            file.set_len(whole_bytes)?;
         }
         let mut buddy = Buddy::default();
-        buddy.grow(whole / UNIT_BYTES);
+        buddy.grow(whole_bytes / UNIT_BYTES);
         Ok(Self {
             buddy,
             file,

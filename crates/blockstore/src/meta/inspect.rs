@@ -2,6 +2,7 @@
 
 use super::{Visit, batch, lmdb::Lmdb};
 use crate::BlockError;
+use quintet_core::Seq;
 use quintet_log::{Contents, Directory};
 use std::{collections::HashMap, path::Path};
 
@@ -13,20 +14,27 @@ pub(crate) fn inspect(
     map_bytes: usize,
     each: Visit<'_>,
 ) -> Result<Contents, BlockError> {
-    let lmdb = Lmdb::open_read_only(lmdb_dir, map_bytes)?;
+    // A store that was killed while it was made has no checkpoint yet.
+    let lmdb = match Lmdb::exists(lmdb_dir) {
+        true => Some(Lmdb::open_read_only(lmdb_dir, map_bytes)?),
+        false => None,
+    };
+    let watermark = lmdb.as_ref().map_or(Ok(Seq::ZERO), Lmdb::watermark)?;
     let mut replayed: HashMap<Vec<u8>, Option<Vec<u8>>> = HashMap::new();
-    let contents = quintet_log::read(directory, lmdb.watermark()?, &mut |_, record| {
+    let contents = quintet_log::read(directory, watermark, &mut |_, record| {
         for (key, value) in batch::decode(record)?.operations {
             replayed.insert(key.to_vec(), value.map(<[u8]>::to_vec));
         }
         Ok(())
     })?;
-    lmdb.scan(&mut |key, value| {
-        if replayed.contains_key(key) {
-            return Ok(());
-        }
-        each(key, value)
-    })?;
+    if let Some(lmdb) = lmdb {
+        lmdb.scan(&mut |key, value| {
+            if replayed.contains_key(key) {
+                return Ok(());
+            }
+            each(key, value)
+        })?;
+    }
     for (key, value) in &replayed {
         if let Some(value) = value {
             each(key, value)?;

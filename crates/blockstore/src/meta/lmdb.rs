@@ -11,6 +11,7 @@ use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 use quintet_core::Seq;
 use std::{
+    fs, io,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -18,6 +19,8 @@ use std::{
 /// The longest key that LMDB takes.
 pub(crate) const MAX_KEY_BYTES: usize = 511;
 
+/// LMDB's own name for its file.
+const DATA_FILE: &str = "data.mdb";
 const ENTRIES: &str = "entries";
 const MARKS: &str = "marks";
 const WATERMARK: &[u8] = b"watermark";
@@ -56,7 +59,53 @@ impl From<heed::Error> for BlockError {
     }
 }
 
+/// Makes an empty environment under another name and renames it when it is whole and on the disk. LMDB itself writes its
+/// first pages in place and unsynced: a power cut at that moment leaves a file that never opens again.
+fn create(dir: &Path) -> io::Result<Result<(), heed::Error>> {
+    let path = dir.join("data.mdb.new");
+    let remove = |path: &Path| match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    remove(&path)?;
+    if let Err(error) = create_file(&path) {
+        return Ok(Err(error));
+    }
+    fs::File::open(&path)?.sync_all()?;
+    fs::rename(&path, dir.join(DATA_FILE))?;
+    remove(&dir.join("data.mdb.new-lock"))?;
+    fs::File::open(dir)?.sync_all()?;
+    Ok(Ok(()))
+}
+
+fn create_file(path: &Path) -> Result<(), heed::Error> {
+    let mut options = EnvOpenOptions::new();
+    options.map_size(1 << 20).max_dbs(2);
+    // SAFETY: the flag says only that the path names the file, not its directory.
+    unsafe { options.flags(EnvFlags::NO_SUB_DIR) };
+    // SAFETY: as in `Lmdb::open`; nobody else knows this file.
+    let env = unsafe { options.open(path) }?;
+    create_tables(&env)?;
+    env.prepare_for_closing().wait();
+    Ok(())
+}
+
+fn create_tables<T>(env: &Env<T>) -> Result<(Table, Table), heed::Error> {
+    let txn = env.write_txn()?;
+    let tables = env.create_databases_and_commit(txn, |opener, txn| {
+        let entries: Database<'_, Bytes, Bytes> = opener.create_database(txn, Some(ENTRIES))?;
+        let marks: Database<'_, Bytes, Bytes> = opener.create_database(txn, Some(MARKS))?;
+        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit((entries, marks)))
+    })?;
+    Ok(tables.unwrap_commit())
+}
+
 impl Lmdb {
+    /// Whether there is an environment in `dir`.
+    pub(crate) fn exists(dir: &Path) -> bool {
+        dir.join(DATA_FILE).exists()
+    }
+
     /// Opens or creates the environment in `dir`, which must exist. `map_bytes` of address space are reserved, sparse;
     /// when they are used up the map doubles up to `max_map_bytes`.
     pub(crate) fn open(
@@ -65,6 +114,9 @@ impl Lmdb {
         max_map_bytes: usize,
         max_readers: u32,
     ) -> Result<Self, BlockError> {
+        if !Self::exists(dir) {
+            create(dir).map_err(|error| BlockError::io(format!("creating {}", dir.display()), error))??;
+        }
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options
             .map_size(map_bytes.next_multiple_of(MAP_STEP_BYTES))
@@ -74,14 +126,7 @@ impl Lmdb {
         // and no flag that weakens LMDB's own locking or syncing is set.
         let env = unsafe { options.open(dir) }?;
         env.clear_stale_readers()?;
-        let txn = env.write_txn()?;
-        let (entries, marks) = env
-            .create_databases_and_commit(txn, |opener, txn| {
-                let entries: Database<'_, Bytes, Bytes> = opener.create_database(txn, Some(ENTRIES))?;
-                let marks: Database<'_, Bytes, Bytes> = opener.create_database(txn, Some(MARKS))?;
-                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit((entries, marks)))
-            })?
-            .unwrap_commit();
+        let (entries, marks) = create_tables(&env)?;
         Ok(Self {
             env,
             entries,

@@ -97,11 +97,43 @@ fn a_short_data_file_is_found_and_the_store_does_not_open() {
 }
 
 #[test]
-fn a_missing_checkpoint_or_data_file_is_a_fault() {
+fn a_missing_data_file_is_a_fault() {
     let dir = tempfile::tempdir().unwrap();
     stored(dir.path(), 1);
-    fs::rename(dir.path().join("meta"), dir.path().join("gone")).unwrap();
-    assert_eq!(check(dir.path()).fault_count, 1);
     fs::remove_file(dir.path().join("blocks.data")).unwrap();
     assert_eq!(check(dir.path()).fault_count, 1);
+}
+
+#[test]
+fn a_missing_checkpoint_is_a_fault_once_the_log_was_cut_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = Config {
+        durability: Durability::Relaxed,
+        log_segment_bytes: 64 << 10,
+        ..config(dir.path())
+    };
+    let store = BlockStore::open(small.clone()).unwrap();
+    let digest = store.put(b"kept").unwrap();
+    drop(store);
+    let lose = || fs::remove_file(dir.path().join("meta/data.mdb")).unwrap();
+    lose();
+    let report = check(dir.path());
+    assert!(report.is_clean(), "the log still holds everything: {report}");
+    let store = BlockStore::open(small.clone()).unwrap();
+    assert!(store.contains(&digest).unwrap());
+    for number in 0_u64..1000 {
+        let passing = store.put(&number.to_le_bytes()).unwrap();
+        store.delete(&passing).unwrap();
+    }
+    drop(store);
+    assert!(
+        !dir.path().join("segment-0000000000000002.log").exists(),
+        "the log was not cut"
+    );
+    lose();
+    assert_eq!(check(dir.path()).fault_count, 1);
+    assert!(
+        BlockStore::open(small).is_err(),
+        "a store without its records must not look empty"
+    );
 }
