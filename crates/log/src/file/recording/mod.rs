@@ -8,43 +8,19 @@
 //! What the replay assumes: a sync covers the writes that had returned when it started; a write through `O_DSYNC` syncs its
 //! file; directories themselves are durable when they are made.
 
+mod event;
+
+pub use event::note;
+
 use super::{CrashDirectory, Directory, File, OpenMode, OsDirectory};
+use event::{Event, NOTE, decode};
 use quintet_core::{Error, ErrorKind, Result};
 use std::{
     collections::HashMap,
     fs,
-    io::Write,
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-const MAGIC: u32 = 0x6365_7251;
-const HEADER_BYTES: usize = 40;
-const NOTE: u32 = 64;
-
-#[derive(Debug)]
-struct Event<'a> {
-    kind: u32,
-    inode: u64,
-    offset: u64,
-    length: u64,
-    path: &'a [u8],
-    payload: &'a [u8],
-}
-
-/// Appends a note to a recording that was opened for appending: one write, so that notes of several threads stay whole.
-///
-/// # Errors
-/// What the system answers.
-pub fn note(mut recording: &fs::File, payload: &[u8]) -> std::io::Result<()> {
-    let mut event = Vec::with_capacity(HEADER_BYTES + payload.len());
-    event.extend_from_slice(&MAGIC.to_le_bytes());
-    event.extend_from_slice(&NOTE.to_le_bytes());
-    event.extend_from_slice(&[0; 28]);
-    event.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    event.extend_from_slice(payload);
-    recording.write_all(&event)
-}
 
 /// A replayed recording: at any moment of it, the power can be cut.
 pub struct Replay {
@@ -134,37 +110,6 @@ impl Replay {
         }
         Ok(())
     }
-}
-
-fn decode(recording: &[u8], at: usize) -> Result<(Event<'_>, usize)> {
-    let damaged = || {
-        Error::new(
-            ErrorKind::Corrupted,
-            format!("the recording is damaged at byte {at}"),
-        )
-    };
-    let header = recording.get(at..at + HEADER_BYTES).ok_or_else(damaged)?;
-    let number = |from: usize, len: usize| {
-        header[from..from + len]
-            .iter()
-            .rev()
-            .fold(0_u64, |value, byte| value << 8 | u64::from(*byte))
-    };
-    if number(0, 4) != u64::from(MAGIC) {
-        return Err(damaged());
-    }
-    let path_from = at + HEADER_BYTES;
-    let payload_from = path_from + number(32, 4) as usize;
-    let end = payload_from + number(36, 4) as usize;
-    let event = Event {
-        kind: number(4, 4) as u32,
-        inode: number(8, 8),
-        offset: number(16, 8),
-        length: number(24, 8),
-        path: recording.get(path_from..payload_from).ok_or_else(damaged)?,
-        payload: recording.get(payload_from..end).ok_or_else(damaged)?,
-    };
-    Ok((event, end))
 }
 
 /// What an inode number stands for at this point of the recording.
@@ -332,6 +277,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use event::{HEADER_BYTES, MAGIC};
 
     fn event(kind: u32, inode: u64, offset: u64, length: u64, path: &str, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
