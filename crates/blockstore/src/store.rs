@@ -235,8 +235,8 @@ impl BlockStore {
         self.opened
     }
 
-    /// Waits for calls in progress, commits what is queued, checkpoints, and ends the controller. Later puts, gets and deletes answer
-    /// `Closed`. Closing twice is allowed. Dropping the store does the same but cannot say how it went.
+    /// Waits for calls in progress, commits what is queued, checkpoints, and ends the controller. Later puts, gets and
+    /// deletes answer `Closed`. Closing twice is allowed. Dropping the store does the same but cannot say how it went.
     ///
     /// # Errors
     /// When the last flush or the checkpoint failed; what was acknowledged is in the log all the same.
