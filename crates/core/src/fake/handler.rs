@@ -84,6 +84,12 @@ impl FakeHandler {
         }
     }
 
+    /// What a crash now would leave under `key`.
+    #[must_use]
+    pub fn durable_value(&self, key: &[u8]) -> Option<&[u8]> {
+        self.durable.get(key).map(Vec::as_slice)
+    }
+
     /// How many messages were handled.
     #[must_use]
     pub fn handled(&self) -> usize {

@@ -5,4 +5,8 @@ mod batch;
 mod broken;
 mod client;
 mod conformance;
+mod doorbell;
+mod errors;
+mod object_safety;
+mod sim;
 mod subjects;
