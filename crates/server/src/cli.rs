@@ -38,6 +38,12 @@ pub struct Cli {
     pub serve: ServeArgs,
 }
 
+#[cfg(feature = "blockstore")]
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nengines: blockstore\ni/o backends: epoll"
+);
+#[cfg(not(feature = "blockstore"))]
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\nengines: none (built without blockstore)"

@@ -11,8 +11,8 @@ use crate::{
     lock::DataDir,
     shutdown::{Reporter, Shutdown, Stop},
 };
-use quintet_core::{Clock as _, SystemClock};
-use std::time::{Duration, Instant};
+use quintet_core::{Deadline, SystemClock};
+use std::time::Duration;
 
 /// How long requests in flight may take once the server was asked to stop. A connection that is still busy after this is
 /// cut; what was acknowledged is safe either way.
@@ -24,7 +24,7 @@ pub(crate) trait Part {
     fn lines(&self) -> Vec<String>;
 
     /// Stops accepting, finishes what is in flight, flushes, and closes. Blocks, for the connections until `deadline`.
-    fn drain(self: Box<Self>, deadline: Instant) -> Result<(), Failure>;
+    fn drain(self: Box<Self>, deadline: Deadline) -> Result<(), Failure>;
 }
 
 /// Serves until a signal comes, then drains.
@@ -33,14 +33,22 @@ pub(crate) trait Part {
 /// When something cannot be opened, or a part fails while it runs or drains.
 pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = Config::from_args(args)?;
+    if !config.serves_anything() {
+        return Err(
+            Failure::usage("nothing to serve: every engine is off or not built in")
+                .hint("--blocks-addr 127.0.0.1:10001"),
+        );
+    }
     let shutdown = Shutdown::install()
         .map_err(|error| Failure::new(format!("cannot install the signal handlers: {error}")))?;
+    #[cfg(feature = "blockstore")]
+    crate::blocks::probe(&config.blocks)?;
     let dir = DataDir::create_or_open(&config.data_dir)?;
     let parts = start(&config, &dir, &shutdown.reporter())?;
 
     say(format_args!("quintet {}", env!("CARGO_PKG_VERSION")));
     say(format_args!("data    {}", dir.path().display()));
-    say(format_args!("i/o     {}", config.backend));
+    say(format_args!("i/o     epoll ({})", config.backend_reason));
     for line in parts.iter().flat_map(|part| part.lines()) {
         say(line);
     }
@@ -65,20 +73,20 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
 }
 
 /// Starts every part that is built in and not `off`.
-fn start(_config: &Config, _dir: &DataDir, _reporter: &Reporter) -> Result<Vec<Box<dyn Part>>, Failure> {
-    let parts: Vec<Box<dyn Part>> = Vec::new();
-    if parts.is_empty() {
-        return Err(
-            Failure::usage("nothing to serve: every engine is off or not built in")
-                .hint("--blocks-addr 127.0.0.1:10001"),
-        );
+fn start(config: &Config, dir: &DataDir, reporter: &Reporter) -> Result<Vec<Box<dyn Part>>, Failure> {
+    let mut parts: Vec<Box<dyn Part>> = Vec::new();
+    #[cfg(feature = "blockstore")]
+    if let Some(blocks) = crate::blocks::start(&config.blocks, dir.path(), config.backend_reason, reporter)? {
+        parts.push(Box::new(blocks));
     }
+    #[cfg(not(feature = "blockstore"))]
+    let _unused = (&mut parts, config, dir, reporter);
     Ok(parts)
 }
 
 /// Drains every part even if one fails; the first failure is returned, the others are printed.
 fn drain(parts: Vec<Box<dyn Part>>) -> Result<(), Failure> {
-    let deadline = SystemClock.now() + DRAIN;
+    let deadline = Deadline::after(&SystemClock, DRAIN);
     let mut first = Ok(());
     for part in parts {
         if let Err(failure) = part.drain(deadline) {

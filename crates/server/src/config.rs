@@ -27,8 +27,8 @@ const LEAST_CAPACITY: u64 = 16 << 20;
 pub struct Config {
     /// The root of all data.
     pub data_dir: PathBuf,
-    /// How sockets are served, and why so, for the start-up line.
-    pub backend: &'static str,
+    /// Why sockets are served by epoll, the only backend so far.
+    pub backend_reason: &'static str,
     /// The block store.
     pub blocks: BlocksConfig,
 }
@@ -47,14 +47,20 @@ pub struct BlocksConfig {
 }
 
 impl Config {
+    /// Whether some engine is built in and has a port.
+    #[must_use]
+    pub fn serves_anything(&self) -> bool {
+        cfg!(feature = "blockstore") && self.blocks.listen != Listen::Off
+    }
+
     /// The effective configuration.
     ///
     /// # Errors
     /// A usage error that names the flag and the bound.
     pub fn from_args(args: &ServeArgs) -> Result<Self, Failure> {
-        let backend = match args.io_backend {
-            IoBackend::Epoll => "epoll (asked for)",
-            IoBackend::Auto => "epoll (auto: this build has no io_uring backend)",
+        let backend_reason = match args.io_backend {
+            IoBackend::Epoll => "asked for",
+            IoBackend::Auto => "auto: this build has no io_uring backend",
             IoBackend::Uring => {
                 return Err(
                     Failure::usage("--io-backend uring: this build has no io_uring backend")
@@ -64,7 +70,7 @@ impl Config {
         };
         Ok(Self {
             data_dir: args.data_dir.clone(),
-            backend,
+            backend_reason,
             blocks: BlocksConfig::from_args(args)?,
         })
     }

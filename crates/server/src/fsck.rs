@@ -9,7 +9,9 @@ use crate::{cli::FsckArgs, console::say, failure::Failure, lock::DataDir};
 pub(crate) struct Findings {
     /// What was checked, in numbers.
     pub(crate) summary: String,
-    /// One line per fault, each naming the place.
+    /// All faults.
+    pub(crate) fault_count: u64,
+    /// The first of them, one line each, naming the place.
     pub(crate) faults: Vec<String>,
 }
 
@@ -24,7 +26,7 @@ pub fn fsck(args: &FsckArgs) -> Result<(), Failure> {
         for fault in &findings.faults {
             say(format_args!("{engine}: {fault}"));
         }
-        faults += findings.faults.len();
+        faults += findings.fault_count;
         say(format_args!("{engine}: {}", findings.summary));
     }
     if faults == 0 {
@@ -38,6 +40,13 @@ pub fn fsck(args: &FsckArgs) -> Result<(), Failure> {
 }
 
 /// The engines that are built in and have a folder here.
-fn check(_dir: &DataDir) -> Result<Vec<(&'static str, Findings)>, Failure> {
-    Ok(Vec::new())
+fn check(dir: &DataDir) -> Result<Vec<(&'static str, Findings)>, Failure> {
+    let mut all = Vec::new();
+    #[cfg(feature = "blockstore")]
+    if let Some(findings) = crate::blocks::fsck(dir.path())? {
+        all.push(("blocks", findings));
+    }
+    #[cfg(not(feature = "blockstore"))]
+    let _nothing_to_check = (&mut all, dir);
+    Ok(all)
 }

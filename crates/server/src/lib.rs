@@ -15,6 +15,9 @@ pub mod lock;
 pub mod shutdown;
 pub mod size;
 
+#[cfg(feature = "blockstore")]
+mod blocks;
+
 use clap::Parser;
 use std::{ffi::OsString, process::ExitCode};
 

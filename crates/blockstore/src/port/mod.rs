@@ -22,14 +22,18 @@ mod route;
 mod service;
 mod turn;
 
-use self::{buffers::Buffers, report::Report, service::BlockService};
+use self::{
+    buffers::Buffers,
+    report::Report,
+    service::{BlockService, WakeOnDrop},
+};
 use crate::{BlockStore, meta};
 use quintet_core::{Clock, Deadline, Doorbell, Result, SizeClass, SystemClock};
 use quintet_net::{
     EventLoop, Listener, LoopConfig, WorkerThread,
     http1::{Http, HttpConfig},
 };
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, task::Waker};
 
 /// The settings of a port. Made with [`Default`], then changed field by field.
 #[derive(Clone, Debug)]
@@ -45,6 +49,8 @@ pub struct PortConfig {
     pub kept_buffer_bytes: u64,
     /// Requests of one worker that may wait for blocks or credits; beyond it 503. Default 4096; at least 1.
     pub waiting: usize,
+    /// Woken when a worker's loop ends, asked to or not, so that its owner can ask [`BlockPort::has_failed`]. Default none.
+    pub on_end: Option<Waker>,
     /// Why this I/O backend was chosen, for `/stats`. Default: the only one built in.
     pub backend_reason: String,
 }
@@ -57,6 +63,7 @@ impl Default for PortConfig {
             buffer_bytes: 128 << 20,
             kept_buffer_bytes: 8 << 20,
             waiting: 4096,
+            on_end: None,
             backend_reason: "the only backend of this build".into(),
         }
     }
@@ -172,6 +179,7 @@ fn spawn(
 ) -> Result<WorkerThread> {
     let (store, report) = (Arc::clone(store), Arc::clone(report));
     let (http, waiting) = (config.http, config.waiting);
+    let end = WakeOnDrop(config.on_end.clone());
     let (most_bytes, keep_bytes) = (config.buffer_bytes, config.kept_buffer_bytes);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let name = format!("blocks-{at}");
@@ -185,7 +193,7 @@ fn spawn(
             let worker = store.connect(doorbell.clone())?;
             let gauges = report.gauges(at);
             let buffers = Buffers::new(most_bytes, keep_bytes);
-            let service = BlockService::new(worker, doorbell, buffers, waiting, gauges, report);
+            let service = BlockService::new(worker, doorbell, buffers, waiting, gauges, report, end);
             Http::new(service, http, clock)
         },
     )

@@ -22,6 +22,7 @@ use quintet_net::{
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    task::Waker,
 };
 
 /// One worker's half of the port.
@@ -48,6 +49,18 @@ pub(crate) struct BlockService {
     pub(super) gauges: Arc<Gauges>,
     max_waiting: usize,
     report: Arc<Report>,
+    _end: WakeOnDrop,
+}
+
+/// Tells the port's owner that this worker's loop ended, also when it panicked.
+pub(crate) struct WakeOnDrop(pub(crate) Option<Waker>);
+
+impl Drop for WakeOnDrop {
+    fn drop(&mut self) {
+        if let Some(owner) = self.0.take() {
+            owner.wake();
+        }
+    }
 }
 
 /// A request that the controller was asked for.
@@ -67,6 +80,7 @@ impl BlockService {
         max_waiting: usize,
         gauges: Arc<Gauges>,
         report: Arc<Report>,
+        end: WakeOnDrop,
     ) -> Self {
         Self {
             worker,
@@ -84,6 +98,7 @@ impl BlockService {
             gauges,
             max_waiting,
             report,
+            _end: end,
         }
     }
 

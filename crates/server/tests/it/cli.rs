@@ -41,7 +41,7 @@ fn version_is_one_line_first() {
         text.lines().next(),
         Some(concat!("quintet ", env!("CARGO_PKG_VERSION")))
     );
-    assert!(text.contains("engines:"), "{text}");
+    assert!(text.contains("engines: blockstore"), "{text}");
 }
 
 #[test]

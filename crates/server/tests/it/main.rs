@@ -1,4 +1,16 @@
 //! The real binary, from the outside.
 
 mod cli;
+#[path = "../../../blockstore/tests/it/client.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with the block store's own tests, which use all of it"
+)]
+mod client;
+mod crash;
+mod curl;
+mod data_dir;
+mod fsck;
+mod idle;
 mod process;
+mod serve;
