@@ -112,7 +112,9 @@ pub struct Parker {
 
 struct Sleeper {
     /// A wake-up that was not slept on yet. It outlives the ring, so one that comes before the sleep is not lost.
-    rung: Mutex<bool>,
+    rung: AtomicBool,
+    /// Held from the look at `rung` until asleep, and by a waker after it set `rung`: none comes between the two.
+    falling_asleep: Mutex<()>,
     changed: Condvar,
 }
 
@@ -122,18 +124,20 @@ impl Wake for Sleeper {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        *lock(&self.rung) = true;
+        self.rung.store(true, Ordering::Release);
+        drop(lock(&self.falling_asleep));
         self.changed.notify_one();
     }
 }
 
 impl Sleeper {
     fn sleep(&self, timeout: Option<Duration>) {
-        let mut rung = lock(&self.rung);
-        if !*rung {
-            rung = wait(&self.changed, rung, timeout);
+        let mut awake = lock(&self.falling_asleep);
+        if !self.rung.load(Ordering::Acquire) {
+            awake = wait(&self.changed, awake, timeout);
         }
-        *rung = false;
+        drop(awake);
+        self.rung.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -146,7 +150,8 @@ impl Parker {
     #[must_use]
     pub fn new() -> Self {
         let sleeper = Arc::new(Sleeper {
-            rung: Mutex::new(false),
+            rung: AtomicBool::new(false),
+            falling_asleep: Mutex::new(()),
             changed: Condvar::new(),
         });
         Self {

@@ -1,8 +1,11 @@
 //! The contracts of the traits as code: one public function per clause, one macro per trait that makes them tests.
 //!
-//! ```ignore
-//! quintet_core::queue_suite!(my_ring, MyRing);
-//! quintet_core::handler_suite!(my_store, MyStoreSubject::new);
+//! ```
+//! use quintet_core::fake::{FakePool, FakeQueue};
+//!
+//! quintet_core::queue_suite!(fake_queue, FakeQueue);
+//! quintet_core::pool_suite!(fake_pool, FakePool::new);
+//! # fn main() {}
 //! ```
 //!
 //! A clause panics with a message that names it and says what was seen. Clauses that pick their input at random are
