@@ -156,7 +156,7 @@ struct WorkerEnded(Reporter);
 impl Wake for WorkerEnded {
     fn wake(self: Arc<Self>) {
         // After a signal this is the drain at work, and nobody looks at the report.
-        self.0.failed("a worker of the block store's port ended");
+        self.0.failed("the block store ended on its own");
     }
 }
 

@@ -49,7 +49,8 @@ pub struct PortConfig {
     pub kept_buffer_bytes: u64,
     /// Requests of one worker that may wait for blocks or credits; beyond it 503. Default 4096; at least 1.
     pub waiting: usize,
-    /// Woken when a worker's loop ends, asked to or not, so that its owner can ask [`BlockPort::has_failed`]. Default none.
+    /// Woken when a worker can do nothing more: its loop ended, asked to or not, or the store was closed under it.
+    /// Default none.
     pub on_end: Option<Waker>,
     /// Why this I/O backend was chosen, for `/stats`. Default: the only one built in.
     pub backend_reason: String,

@@ -49,17 +49,24 @@ pub(crate) struct BlockService {
     pub(super) gauges: Arc<Gauges>,
     max_waiting: usize,
     report: Arc<Report>,
-    _end: WakeOnDrop,
+    pub(super) end: WakeOnDrop,
 }
 
-/// Tells the port's owner that this worker's loop ended, also when it panicked.
+/// Tells the port's owner, once, that this worker can do nothing more: the controller is gone, or the loop ended, also
+/// when it panicked.
 pub(crate) struct WakeOnDrop(pub(crate) Option<Waker>);
 
-impl Drop for WakeOnDrop {
-    fn drop(&mut self) {
+impl WakeOnDrop {
+    pub(super) fn wake(&mut self) {
         if let Some(owner) = self.0.take() {
             owner.wake();
         }
+    }
+}
+
+impl Drop for WakeOnDrop {
+    fn drop(&mut self) {
+        self.wake();
     }
 }
 
@@ -98,7 +105,7 @@ impl BlockService {
             gauges,
             max_waiting,
             report,
-            _end: end,
+            end,
         }
     }
 

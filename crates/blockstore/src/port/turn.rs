@@ -181,6 +181,7 @@ impl BlockService {
     /// The controller is gone: nobody waits for it any longer.
     fn refuse_all(&mut self, replies: &mut Replies<'_, '_, Exchange>) -> bool {
         self.closed = true;
+        self.end.wake();
         let error = Error::from(BlockError::Closed);
         let unsent = self.unsent.drain(..).map(|(_, id)| id);
         let waiting: Vec<_> = self.hungry.drain(..).chain(unsent).collect();

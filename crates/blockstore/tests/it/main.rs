@@ -10,6 +10,8 @@ mod fsck;
 mod gate;
 mod handler;
 #[cfg(feature = "port")]
+mod port_pressure;
+#[cfg(feature = "port")]
 mod port_put;
 #[cfg(feature = "port")]
 mod port_rig;

@@ -26,6 +26,8 @@ pub(crate) struct Rig {
 #[derive(Clone)]
 struct Settings {
     capacity_bytes: u64,
+    /// The store's own settings, beyond what every rig has.
+    adjust: fn(&mut Config),
     port: PortConfig,
 }
 
@@ -45,7 +47,11 @@ impl Rig {
         let port = PortConfig::default();
         Self::over(
             tempfile::tempdir().expect("a directory"),
-            Settings { capacity_bytes, port },
+            Settings {
+                capacity_bytes,
+                port,
+                adjust: |_| {},
+            },
         )
     }
 
@@ -59,8 +65,25 @@ impl Rig {
         let settings = Settings {
             capacity_bytes: 64 << 20,
             port,
+            adjust: |_| {},
         };
         Self::over(tempfile::tempdir().expect("a directory"), settings)
+    }
+
+    /// With a store that is set up otherwise.
+    pub(crate) fn adjusted(adjust: fn(&mut Config)) -> Self {
+        let port = PortConfig::default();
+        let settings = Settings {
+            capacity_bytes: 256 << 20,
+            port,
+            adjust,
+        };
+        Self::over(tempfile::tempdir().expect("a directory"), settings)
+    }
+
+    /// The store behind the port.
+    pub(crate) fn store(&self) -> &BlockStore {
+        &self.store
     }
 
     fn over(dir: TempDir, settings: Settings) -> Self {
@@ -69,6 +92,7 @@ impl Rig {
         config.growth_step_bytes = 8 << 20;
         config.durability = Durability::Relaxed;
         config.map_bytes = 64 << 20;
+        (settings.adjust)(&mut config);
         let store = Arc::new(BlockStore::open(config).expect("the store opens"));
         let address = "127.0.0.1:0".parse().expect("an address");
         let workers = NonZeroUsize::new(2).expect("two");
