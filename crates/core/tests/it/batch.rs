@@ -1,10 +1,10 @@
-//! The batch controller, tick by tick: order, replies, commits, maintenance, ports that come and go, the end.
+//! The batch controller, tick by tick: order, replies, commits, maintenance, the end.
 
-use crate::subjects::{CREDITS, fake_controller, full, settle};
+use crate::subjects::{CREDITS, fake_controller, full};
 use quintet_core::{
-    BatchConfig, BatchController, Budget, Clock, Closed, Commit, Completion, Consumer, Controller, Deadline,
-    Doorbell, ErrorKind, Keyed, KeyedReply, Message, MessageHandler, Port, Queue, QueueWorker, Request,
-    RequestId, Result, Tick, Worker,
+    BatchConfig, BatchController, Budget, Clock, Closed, Commit, Completion, Controller, Deadline, Doorbell,
+    ErrorKind, Keyed, KeyedReply, Message, MessageHandler, Port, Queue, QueueWorker, Request, RequestId,
+    Result, Tick, Worker,
     fake::{FakeHandler, FakeQueue, ManualClock},
     mock::{MockMessageHandler, over_fake},
 };
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-const fn count(n: usize) -> NonZeroUsize {
+pub(crate) const fn count(n: usize) -> NonZeroUsize {
     NonZeroUsize::new(n).unwrap()
 }
 
@@ -102,19 +102,19 @@ impl Bench {
     }
 }
 
-fn send<M: Message>(worker: &mut QueueWorker<M>, message: M) -> RequestId {
+pub(crate) fn send<M: Message>(worker: &mut QueueWorker<M>, message: M) -> RequestId {
     let id = worker.submit(message).unwrap();
     worker.flush().unwrap();
     id
 }
 
-fn reap<M: Message>(worker: &mut QueueWorker<M>) -> Vec<Completion<M>> {
+pub(crate) fn reap<M: Message>(worker: &mut QueueWorker<M>) -> Vec<Completion<M>> {
     let mut done = Vec::new();
     worker.reap(&mut done, 100).unwrap();
     done
 }
 
-fn put(key: &str) -> Keyed {
+pub(crate) fn put(key: &str) -> Keyed {
     Keyed::Put {
         key: key.into(),
         value: b"v".to_vec(),
@@ -277,68 +277,6 @@ fn maintenance_runs_when_due_and_after_messages_and_as_a_share_of_busy_ticks() {
 }
 
 #[test]
-fn a_port_that_goes_mid_flight_loses_its_replies_and_nothing_else() {
-    let mut controller = fake_controller();
-    let connector = controller.connector();
-    let mut goes = connector
-        .connect::<FakeQueue>(CREDITS, Doorbell::silent())
-        .unwrap();
-    let mut stays = connector
-        .connect::<FakeQueue>(CREDITS, Doorbell::silent())
-        .unwrap();
-    controller.handler_mut().delay_commits(true);
-    send(&mut goes, put("gone"));
-    send(&mut stays, put("here"));
-    let _tick = controller.tick(CREDITS).unwrap();
-    drop(goes);
-    let _tick = controller.tick(CREDITS).unwrap();
-    // Takes the place of the one that went, while replies to that one are still held.
-    let mut comes = connector
-        .connect::<FakeQueue>(CREDITS, Doorbell::silent())
-        .unwrap();
-    let _tick = controller.tick(CREDITS).unwrap();
-    settle(controller.handler_mut());
-    let _tick = controller.tick(CREDITS).unwrap();
-    assert_eq!(reap(&mut stays).len(), 1);
-    assert!(reap(&mut comes).is_empty(), "a reply reached the wrong worker");
-    send(
-        &mut comes,
-        Keyed::Get {
-            key: b"gone".to_vec(),
-        },
-    );
-    let _tick = controller.tick(CREDITS).unwrap();
-    let value = reap(&mut comes).pop().unwrap().result.unwrap();
-    assert_eq!(
-        value,
-        KeyedReply::Value(Some(b"v".to_vec())),
-        "a request that arrived is honoured"
-    );
-}
-
-#[test]
-fn ports_may_come_at_any_time() {
-    let mut controller = fake_controller();
-    let connector = controller.connector();
-    let mut workers = Vec::new();
-    for n in 0..20 {
-        workers.push(
-            connector
-                .connect::<FakeQueue>(CREDITS, Doorbell::silent())
-                .unwrap(),
-        );
-        assert!(controller.has_work(), "the controller is not told of port {n}");
-        for worker in &mut workers {
-            send(worker, put("k"));
-        }
-        let _tick = controller.tick(count(100)).unwrap();
-        for worker in &mut workers {
-            assert_eq!(reap(worker).len(), 1);
-        }
-    }
-}
-
-#[test]
 fn a_failed_flush_fails_what_is_pending_and_poisons() {
     let mut controller = fake_controller();
     let mut worker = controller
@@ -410,104 +348,6 @@ fn shutdown_waits_for_the_last_flush_and_reports_a_failed_commit() {
     );
     controller.shutdown().unwrap();
     assert_eq!(worker.reap(&mut Vec::new(), 1), Err(Closed));
-}
-
-/// A port whose producer keeps sending while the shutdown collects must not take the place of what was queued before.
-#[test]
-fn shutdown_answers_what_was_queued_although_others_keep_sending() {
-    let mut controller = fake_controller();
-    let connector = controller.connector();
-    let (replies, _replies_out) = <FakeQueue as Queue<Completion<Keyed>>>::bounded(count(100));
-    let never_empty = over_fake::consumer(over_fake::shared(FakeQueue::bounded(count(1)).1), move |mock| {
-        mock.expect_ready().return_const(1_usize);
-        mock.expect_pop_batch().returning(move |out, max| {
-            let id = |at| RequestId(at as u64);
-            out.extend((0..max).map(|at| Request {
-                id: id(at),
-                message: put("busy"),
-            }));
-            Ok(max)
-        });
-    });
-    connector
-        .attach(Port::new(
-            Box::new(never_empty),
-            Box::new(replies),
-            Doorbell::silent(),
-        ))
-        .unwrap();
-    let mut quiet = connector
-        .connect::<FakeQueue>(CREDITS, Doorbell::silent())
-        .unwrap();
-    for _ in 0..CREDITS.get() {
-        send(&mut quiet, put("quiet"));
-    }
-    controller.shutdown().unwrap();
-    let done = reap(&mut quiet);
-    assert_eq!(done.len(), CREDITS.get());
-    assert!(
-        done.iter().all(|done| done.result.is_ok()),
-        "a queued request was not answered: {done:?}"
-    );
-}
-
-/// A transport that does not keep to its credits is served no faster than it takes its answers.
-#[test]
-fn a_transport_without_room_for_replies_is_held_back_and_loses_nothing() {
-    let mut controller = fake_controller();
-    let (mut requests, requests_out) = <FakeQueue as Queue<Request<Keyed>>>::bounded(count(100));
-    let (replies, mut replies_out) = <FakeQueue as Queue<Completion<Keyed>>>::bounded(count(2));
-    let port = Port::new(Box::new(requests_out), Box::new(replies), Doorbell::silent());
-    controller.connector().attach(port).unwrap();
-    for id in 0..20 {
-        let request = Request {
-            id: RequestId(id),
-            message: put("k"),
-        };
-        quintet_core::Producer::push(&mut requests, request).unwrap();
-    }
-    for _ in 0..10 {
-        let _tick = controller.tick(count(5)).unwrap();
-    }
-    assert_eq!(
-        controller.handler().handled(),
-        5,
-        "requests were taken although their answers do not fit"
-    );
-    assert!(
-        !controller.has_work(),
-        "nothing can be done until the transport takes its answers"
-    );
-    let mut seen = Vec::new();
-    for _ in 0..100 {
-        replies_out.pop_batch(&mut seen, 1).unwrap();
-        if controller.has_work() {
-            let _tick = controller.tick(count(5)).unwrap();
-        }
-    }
-    let ids: Vec<_> = seen.iter().map(|done| done.id.0).collect();
-    assert_eq!(ids, (0..20).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_controller_that_is_dropped_tells_everyone() {
-    let controller = fake_controller();
-    let connector = controller.connector();
-    let mut worker = connector
-        .connect::<FakeQueue>(CREDITS, Doorbell::silent())
-        .unwrap();
-    send(&mut worker, put("k"));
-    drop(controller);
-    assert_eq!(
-        reap(&mut worker).pop().unwrap().result.unwrap_err().kind(),
-        ErrorKind::Closed
-    );
-    assert_eq!(worker.reap(&mut Vec::new(), 1), Err(Closed));
-    assert!(
-        connector
-            .connect::<FakeQueue>(CREDITS, Doorbell::silent())
-            .is_err()
-    );
 }
 
 #[test]

@@ -8,5 +8,6 @@ mod conformance;
 mod doorbell;
 mod errors;
 mod object_safety;
+mod ports;
 mod sim;
 mod subjects;
