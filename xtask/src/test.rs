@@ -49,7 +49,11 @@ pub(crate) fn all(steps: &mut Steps) -> Result<()> {
     }
     for package in &workspace.packages {
         for example in &package.run_examples {
-            // Built by the test run, with the same features; `cargo run` would choose others and build again.
+            // With the features of the test run; `cargo run` would choose others and build again.
+            steps.run(
+                &format!("build example {example}"),
+                cargo().args(["build", "--example", example]).args(&selection),
+            )?;
             let program = workspace.target.join("debug/examples").join(example);
             let name = format!("example {example}");
             steps.run(&name, process::Command::new(program).current_dir(&package.dir))?;

@@ -75,6 +75,16 @@ impl Capabilities {
         hold_flushes: Support::Provided,
         reopen: Support::Provided,
     };
+
+    /// No hook is there; the clauses that need one print `reason` and pass.
+    #[must_use]
+    pub const fn none(reason: &'static str) -> Self {
+        Self {
+            fail_next_commit: Support::Missing(reason),
+            hold_flushes: Support::Missing(reason),
+            reopen: Support::Missing(reason),
+        }
+    }
 }
 
 /// A handler under examination, alone with its store.
