@@ -49,6 +49,7 @@ pub(super) fn check(path: &str, text: &str, found: &mut Vec<Violation>) {
     leftovers(path, &code, found);
     matches_statement(path, &code, found);
     sleeping(path, &code, found);
+    locks(path, &code, found);
     time(path, &code, found);
 }
 
@@ -167,6 +168,21 @@ fn sleeping(path: &str, code: &str, found: &mut Vec<Violation>) {
     }
 }
 
+/// The shard engine's promise: no request takes a lock. Its one mutex is the manifest's.
+fn locks(path: &str, code: &str, found: &mut Vec<Violation>) {
+    if !path.starts_with("crates/shard/src/") || path == "crates/shard/src/manifest.rs" {
+        return;
+    }
+    for (number, line) in numbered(code) {
+        for lock in ["Mutex", "RwLock", "Condvar"] {
+            if has_word(line, lock) {
+                let message = format!("`{lock}` in the shard engine; send a message, or use the manifest");
+                found.push(Violation::new(path, number, message));
+            }
+        }
+    }
+}
+
 fn time(path: &str, code: &str, found: &mut Vec<Violation>) {
     let listed = MAY_READ_TIME
         .iter()
@@ -242,6 +258,19 @@ mod tests {
             lines(PATH, "// no todo!() here\nconst S: &str = \"dbg!(\";\n"),
             NONE
         );
+    }
+
+    #[test]
+    fn the_shard_engine_has_one_lock() {
+        assert_eq!(
+            lines("crates/shard/src/engine/port.rs", "use std::sync::Mutex;\n"),
+            [2]
+        );
+        assert_eq!(
+            lines("crates/shard/src/manifest.rs", "use std::sync::Mutex;\n"),
+            NONE
+        );
+        assert_eq!(lines(PATH, "use std::sync::Mutex;\n"), NONE);
     }
 
     #[test]
