@@ -1,4 +1,21 @@
-//! Software transactional memory with an isolation slider: whoever validates at commit may touch the data.
-//!
-//! This crate will hold the transactions and the workflows on them. It is empty until that stands.
+//! Software transactional memory with an isolation slider: whoever's commit validates may touch the data.
 #![forbid(unsafe_code)]
+
+mod backoff;
+mod error;
+mod isolation;
+mod label;
+mod primitive;
+mod protocol;
+#[cfg(not(quintet_loom))]
+mod transaction;
+#[cfg(not(quintet_loom))]
+mod typed;
+
+pub use error::{Error, Result};
+pub use isolation::Isolation;
+pub use protocol::stamp::Stamp;
+#[cfg(not(quintet_loom))]
+pub use transaction::{Abort, Step, Transaction, check, retry};
+#[cfg(not(quintet_loom))]
+pub use typed::{Counter, MAX_TOUCHED, TVar, Tx, atomically};

@@ -1,0 +1,186 @@
+//! The commit: one protocol for typed variables, contexts and all isolation levels.
+//!
+//! 1. **Seal** every variable to be written, in address order, waiting for other commits in their write-back. A variable
+//!    reserved by an aged transaction ends the attempt. Sealing in one order means that commits never wait in a circle.
+//! 2. Read the **clock**; the commit's version is one more.
+//! 3. **Validate**. Safe: every variable read bears the stamp it was read with, and no other commit has sealed it.
+//!    Hybrid: the same, only for variables that are also written. Blind writes have nothing to validate.
+//! 4. **Prepare**: compute merges on the values now sealed. The only step that runs code from outside; it may fail.
+//! 5. **Record** (contexts): enter the change set in history and log. The last step that may fail.
+//! 6. **Apply** the values, publish the new stamps, wake sleepers.
+//!
+//! Until step 6 nothing can be seen and everything can be taken back, which [`Sealed`] does when dropped.
+//!
+//! # Why a safe transaction sees one moment
+//! Let a reader have sampled the clock at `m` and accept a stamp of version `v <= m`. The committer of `v` read the
+//! clock as at most `v - 1 < m`, so its read of the clock, and with it all its seals, precede the reader's sample in the
+//! one total order of `SeqCst` operations. Hence for every commit with a version up to `m` the reader finds each variable
+//! sealed (and waits) or written: all of it or none of it. A commit with a version beyond `m` is noticed by its stamp;
+//! the reader then moves `m` on only if all it has read is unchanged and unsealed after the new sample.
+//!
+//! # Why safe transactions are serializable
+//! At step 3 everything read is unchanged while everything to be written is sealed, so there is a point in time at
+//! which the transaction's reads and its writes both hold. Two transactions that each read what the other writes cannot
+//! both pass: the later of the two looks at a sealed word. A read-only transaction is true at its moment.
+
+use super::{
+    domain::Domain,
+    read_set::{Changed, Read, ReadSet},
+    slot::Slot,
+    stamp::{Stamp, Word},
+};
+use crate::Isolation;
+
+/// A variable with a buffered write.
+pub(crate) trait Pending {
+    /// Why a value could not be computed.
+    type Failure;
+
+    fn slot(&self) -> &'static Slot;
+
+    /// The stamp that the attempt first read the variable with, if it did.
+    fn seen(&self) -> Option<Stamp>;
+
+    /// Computes the value to be written from the one that is there. The slot is sealed.
+    fn prepare(&mut self) -> Result<(), Self::Failure>;
+
+    /// Stores the prepared value. The slot is sealed, and this must neither fail nor drop a value of the user's.
+    fn apply(&mut self);
+
+    /// Where the protocol keeps the word it found when sealing.
+    fn before(&mut self) -> &mut Option<Word>;
+}
+
+/// Why an attempt did not commit.
+#[derive(Debug)]
+pub(crate) enum Refusal<E> {
+    /// Another transaction was first. Which variables is in [`ReadSet::rivals`].
+    Conflict,
+    /// A value could not be computed or recorded.
+    Failed(E),
+}
+
+impl<E> From<Changed> for Refusal<E> {
+    fn from(_: Changed) -> Self {
+        Self::Conflict
+    }
+}
+
+/// The variables sealed so far. Unseals them when dropped before [`publish`](Self::publish).
+struct Sealed<'a, P: Pending> {
+    pending: &'a mut [P],
+    count: usize,
+}
+
+impl<P: Pending> Drop for Sealed<'_, P> {
+    fn drop(&mut self) {
+        for entry in &mut self.pending[..self.count] {
+            if let Some(word) = entry.before().take() {
+                entry.slot().unseal(word);
+            }
+        }
+    }
+}
+
+impl<P: Pending> Sealed<'_, P> {
+    /// The word of `slot` before this commit sealed it, if it did. `pending` is in address order.
+    fn before(&mut self, slot: &Slot) -> Option<Word> {
+        let at = self
+            .pending
+            .binary_search_by_key(&slot.address(), |entry| entry.slot().address())
+            .ok()?;
+        *self.pending[at].before()
+    }
+
+    fn publish(mut self, domain: &Domain, version: u64, label: u32) -> u64 {
+        let count = std::mem::take(&mut self.count);
+        for entry in &mut self.pending[..count] {
+            entry.apply();
+        }
+        let mut latest = version;
+        for entry in &mut self.pending[..count] {
+            let Some(word) = entry.before().take() else { continue };
+            let slot = entry.slot();
+            let stamp = word.stamp().next(version);
+            if stamp.version() > version {
+                // A sub-version was full. No stamp may be further than one beyond the clock when it is published.
+                domain.tick_to(version);
+                latest = latest.max(stamp.version());
+            }
+            slot.set_writer(label);
+            slot.publish(stamp);
+            if word.has(Word::WATCHED) {
+                domain.waiters.wake(slot);
+            }
+        }
+        latest
+    }
+}
+
+/// Commits what is buffered and answers the version at which it is true. `record` is step 5: it is given the version
+/// taken from the clock and answers the one to use, which must not be lower.
+///
+/// # Errors
+/// Nothing was written then.
+#[inline]
+pub(crate) fn commit<P: Pending>(
+    domain: &Domain,
+    isolation: Isolation,
+    reads: &mut ReadSet,
+    pending: &mut [P],
+    label: u32,
+    record: impl FnOnce(&mut [P], u64) -> Result<u64, P::Failure>,
+) -> Result<u64, Refusal<P::Failure>> {
+    if pending.is_empty() {
+        return Ok(domain.now());
+    }
+    if pending.len() > 1 {
+        pending.sort_unstable_by_key(|entry| entry.slot().address());
+    }
+    let mut sealed = Sealed { pending, count: 0 };
+    seal(reads, &mut sealed)?;
+    let version = domain.now() + 1;
+    if isolation == Isolation::Safe {
+        validate(reads, &mut sealed)?;
+    }
+    for entry in sealed.pending.iter_mut() {
+        entry.prepare().map_err(Refusal::Failed)?;
+    }
+    let version = record(sealed.pending, version).map_err(Refusal::Failed)?;
+    Ok(sealed.publish(domain, version, label))
+}
+
+/// Steps 1 and, for what is both read and written, 3.
+#[inline]
+fn seal<P: Pending>(reads: &mut ReadSet, sealed: &mut Sealed<'_, P>) -> Result<(), Changed> {
+    for at in 0..sealed.pending.len() {
+        let entry = &mut sealed.pending[at];
+        let slot = entry.slot();
+        let Ok(word) = slot.seal(reads.is_aged()) else {
+            reads.add_rival(slot);
+            return Err(Changed);
+        };
+        let seen = entry.seen();
+        *entry.before() = Some(word);
+        sealed.count = at + 1;
+        if seen.is_some_and(|stamp| stamp != word.stamp()) {
+            reads.add_rival(slot);
+            return Err(Changed);
+        }
+    }
+    Ok(())
+}
+
+/// Step 3 for safe transactions.
+#[inline]
+fn validate<P: Pending>(reads: &mut ReadSet, sealed: &mut Sealed<'_, P>) -> Result<(), Changed> {
+    for at in 0..reads.reads().len() {
+        let Read { slot, stamp } = reads.reads()[at];
+        let word = slot.word();
+        let current = if word.has(Word::SEALED) { sealed.before(slot) } else { Some(word) };
+        if current.is_none_or(|word| word.stamp() != stamp) {
+            reads.add_rival(slot);
+        }
+    }
+    if reads.rivals().is_empty() { Ok(()) } else { Err(Changed) }
+}

@@ -1,0 +1,166 @@
+//! [`ReadSet`]: what one attempt has seen, and the reading side of the protocol.
+//!
+//! | level | what a read promises |
+//! |---|---|
+//! | safe | with everything read before, one consistent moment; else the attempt ends in a conflict |
+//! | hybrid | a committed value |
+//! | raw | a whole value |
+//!
+//! The moment of a safe attempt is `moment`, a value of the clock. A variable stamped later moves the moment on, if all
+//! that was read is still unchanged.
+
+use super::{domain::Domain, slot::Slot, stamp::{Stamp, Word}};
+use crate::{Isolation, primitive::Spin};
+use std::collections::HashMap;
+
+/// One variable as an attempt saw it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read {
+    pub(crate) slot: &'static Slot,
+    pub(crate) stamp: Stamp,
+}
+
+/// A variable changed under the attempt. Which one is in [`ReadSet::rivals`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Changed;
+
+/// What one attempt has seen.
+#[derive(Debug, Default)]
+pub(crate) struct ReadSet {
+    reads: Vec<Read>,
+    moment: u64,
+    /// An aged attempt reserves what it reads.
+    aged: bool,
+    reserved: Vec<&'static Slot>,
+    rivals: Vec<&'static Slot>,
+    /// Where in `reads` a slot was first seen, for the first `indexed` of them. Unused while there are few.
+    index: HashMap<usize, usize>,
+    indexed: usize,
+}
+
+/// Reads up to which a linear search is faster than the index.
+const LINEAR: usize = 32;
+
+impl ReadSet {
+    /// Starts an attempt. An aged one must [`end`](Self::end) before its ticket does.
+    #[inline]
+    pub(crate) fn begin(&mut self, domain: &Domain, isolation: Isolation, aged: bool) {
+        self.reads.clear();
+        self.rivals.clear();
+        if self.indexed > 0 {
+            self.index.clear();
+            self.indexed = 0;
+        }
+        self.aged = aged;
+        if isolation == Isolation::Safe {
+            self.moment = domain.now();
+        }
+    }
+
+    /// Gives back all reservations.
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        for slot in self.reserved.drain(..) {
+            slot.unreserve();
+        }
+        self.aged = false;
+    }
+
+    #[inline]
+    pub(crate) fn is_aged(&self) -> bool {
+        self.aged
+    }
+
+    #[inline]
+    pub(crate) fn reads(&self) -> &[Read] {
+        &self.reads
+    }
+
+    /// The variables whose change ended the attempt.
+    pub(crate) fn rivals(&self) -> &[&'static Slot] {
+        &self.rivals
+    }
+
+    pub(crate) fn add_rival(&mut self, slot: &'static Slot) {
+        if !self.rivals.iter().any(|other| other.address() == slot.address()) {
+            self.rivals.push(slot);
+        }
+    }
+
+    /// The stamp with which the attempt first saw the slot, if it did.
+    #[inline]
+    pub(crate) fn seen(&mut self, slot: &Slot) -> Option<Stamp> {
+        if self.reads.len() > LINEAR {
+            return self.seen_indexed(slot);
+        }
+        self.reads
+            .iter()
+            .find(|read| read.slot.address() == slot.address())
+            .map(|read| read.stamp)
+    }
+
+    #[cold]
+    fn seen_indexed(&mut self, slot: &Slot) -> Option<Stamp> {
+        for at in self.indexed..self.reads.len() {
+            self.index.entry(self.reads[at].slot.address()).or_insert(at);
+        }
+        self.indexed = self.reads.len();
+        self.index.get(&slot.address()).map(|&at| self.reads[at].stamp)
+    }
+
+    /// Reads a variable: `load` takes its value, and may be called again if a commit comes between.
+    ///
+    /// # Errors
+    /// [`Changed`] in safe mode, when what was read before is no longer true.
+    #[inline]
+    pub(crate) fn read<T>(
+        &mut self,
+        domain: &Domain,
+        isolation: Isolation,
+        slot: &'static Slot,
+        mut load: impl FnMut() -> T,
+    ) -> Result<(T, Stamp), Changed> {
+        if self.aged && slot.reserve() {
+            self.reserved.push(slot);
+        }
+        let mut spin = Spin::default();
+        loop {
+            let before = slot.word();
+            if before.has(Word::SEALED) {
+                spin.turn();
+                continue;
+            }
+            let value = load();
+            let after = slot.word();
+            if after.has(Word::SEALED) || after.stamp() != before.stamp() {
+                spin.turn();
+                continue;
+            }
+            let stamp = before.stamp();
+            if isolation == Isolation::Safe && stamp.version() > self.moment {
+                self.move_on(domain, stamp.version())?;
+                continue;
+            }
+            self.reads.push(Read { slot, stamp });
+            return Ok((value, stamp));
+        }
+    }
+
+    /// Moves the moment to one that includes `version`.
+    fn move_on(&mut self, domain: &Domain, version: u64) -> Result<(), Changed> {
+        let moment = domain.tick_to(version);
+        for at in 0..self.reads.len() {
+            let Read { slot, stamp } = self.reads[at];
+            let word = slot.word();
+            if word.has(Word::SEALED) || word.stamp() != stamp {
+                self.add_rival(slot);
+            }
+        }
+        if self.rivals.is_empty() {
+            self.moment = moment;
+            Ok(())
+        } else {
+            Err(Changed)
+        }
+    }
+}

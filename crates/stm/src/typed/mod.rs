@@ -1,0 +1,11 @@
+//! The typed API: variables of any type, and the transactions over them.
+
+mod bits;
+mod counter;
+mod tvar;
+mod tx;
+mod write_set;
+
+pub use counter::Counter;
+pub use tvar::TVar;
+pub use tx::{MAX_TOUCHED, Tx, atomically};
