@@ -1,9 +1,11 @@
 //! Software transactional memory with an isolation slider: whoever's commit validates may touch the data.
 #![forbid(unsafe_code)]
 
+#[cfg(not(quintet_loom))]
 mod backoff;
 mod error;
 mod isolation;
+#[cfg(not(quintet_loom))]
 mod label;
 mod primitive;
 mod protocol;
