@@ -3,6 +3,8 @@
 
 #[cfg(not(quintet_loom))]
 mod backoff;
+#[cfg(not(quintet_loom))]
+mod context;
 mod error;
 mod isolation;
 #[cfg(not(quintet_loom))]
@@ -14,6 +16,11 @@ mod transaction;
 #[cfg(not(quintet_loom))]
 mod typed;
 
+#[cfg(not(quintet_loom))]
+pub use context::{
+    Capability, Change, ChangeSet, Context, ContextConfig, ContextHandler, ContextTx, Field, Image, Kind, Message,
+    Operation, Path, Request, Response, Schema, Snapshot, Value, Zone,
+};
 pub use error::{Error, Result};
 pub use isolation::Isolation;
 pub use protocol::stamp::Stamp;

@@ -9,7 +9,7 @@ pub(crate) use std::{
         Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    thread::yield_now,
+    thread::{ThreadId, yield_now},
 };
 
 #[cfg(quintet_loom)]
@@ -19,7 +19,7 @@ pub(crate) use loom::{
         Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    thread::yield_now,
+    thread::{ThreadId, yield_now},
 };
 
 /// Loom treats a `SeqCst` access as `AcqRel`, so a model needs the fence that `SeqCst` accesses make unnecessary.
@@ -27,6 +27,14 @@ pub(crate) use loom::{
 pub(crate) fn sequential_point() {
     #[cfg(quintet_loom)]
     loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// The calling thread.
+pub(crate) fn this_thread() -> ThreadId {
+    #[cfg(quintet_loom)]
+    return loom::thread::current().id();
+    #[cfg(not(quintet_loom))]
+    std::thread::current().id()
 }
 
 /// Locks, and goes on if another thread panicked while it held the lock: every critical section in this crate leaves

@@ -31,6 +31,7 @@ pub struct Transaction {
     label: Option<Label>,
     attempts: Option<NonZeroU32>,
     sleep_at_most: Option<Duration>,
+    admin: bool,
 }
 
 impl Default for Transaction {
@@ -47,6 +48,7 @@ impl Transaction {
             label: None,
             attempts: None,
             sleep_at_most: None,
+            admin: false,
         }
     }
 
@@ -68,6 +70,16 @@ impl Transaction {
     pub const fn sleep_at_most(mut self, limit: Duration) -> Self {
         self.sleep_at_most = Some(limit);
         self
+    }
+
+    /// Lifts the limits that zones set in a context: constants may be set, internals read, logs cut.
+    pub const fn admin(mut self) -> Self {
+        self.admin = true;
+        self
+    }
+
+    pub(crate) const fn is_admin(&self) -> bool {
+        self.admin
     }
 
     /// The level.
@@ -211,7 +223,7 @@ fn run_again<A: Attempts>(
             }
             Cause::Conflict => {
                 if ticket.is_none() && backoff.lost() {
-                    ticket = Some(domain.tickets.take());
+                    ticket = Some(domain.tickets.take().ok_or(Error::Nested)?);
                 }
                 count = count.saturating_add(1);
             }

@@ -26,7 +26,7 @@
 use super::{
     domain::Domain,
     read_set::{Changed, Read, ReadSet},
-    slot::Slot,
+    slot::{Reserved, Slot},
     stamp::{Stamp, Word},
 };
 use crate::Isolation;
@@ -44,8 +44,12 @@ pub(crate) trait Pending {
     /// Computes the value to be written from the one that is there. The slot is sealed.
     fn prepare(&mut self) -> Result<(), Self::Failure>;
 
-    /// Stores the prepared value. The slot is sealed, and this must neither fail nor drop a value of the user's.
-    fn apply(&mut self);
+    /// Stores the prepared value, which will bear this stamp. The slot is sealed, and this must neither fail nor drop a
+    /// value of the user's.
+    fn apply(&mut self, stamp: Stamp);
+
+    /// Whether the slot belongs to another variable by now, so that nothing is to be written. The slot is sealed.
+    fn is_stale(&self) -> bool;
 
     /// Where the protocol keeps the word it found when sealing.
     fn before(&mut self) -> &mut Option<Word>;
@@ -95,12 +99,20 @@ impl<P: Pending> Sealed<'_, P> {
     fn publish(mut self, domain: &Domain, version: u64, label: u32) -> u64 {
         let count = std::mem::take(&mut self.count);
         for entry in &mut self.pending[..count] {
-            entry.apply();
+            if let Some(word) = *entry.before()
+                && !entry.is_stale()
+            {
+                entry.apply(word.stamp().next(version));
+            }
         }
         let mut latest = version;
         for entry in &mut self.pending[..count] {
             let Some(word) = entry.before().take() else { continue };
             let slot = entry.slot();
+            if entry.is_stale() {
+                slot.unseal(word);
+                continue;
+            }
             let stamp = word.stamp().next(version);
             if stamp.version() > version {
                 // A sub-version was full. No stamp may be further than one beyond the clock when it is published.
@@ -138,7 +150,7 @@ pub(crate) fn commit<P: Pending>(
         pending.sort_unstable_by_key(|entry| entry.slot().address());
     }
     let mut sealed = Sealed { pending, count: 0 };
-    seal(reads, &mut sealed)?;
+    seal(domain, isolation, reads, &mut sealed)?;
     let version = domain.now() + 1;
     if isolation == Isolation::Safe {
         validate(reads, &mut sealed)?;
@@ -152,13 +164,24 @@ pub(crate) fn commit<P: Pending>(
 
 /// Steps 1 and, for what is both read and written, 3.
 #[inline]
-fn seal<P: Pending>(reads: &mut ReadSet, sealed: &mut Sealed<'_, P>) -> Result<(), Changed> {
+fn seal<P: Pending>(
+    domain: &Domain,
+    isolation: Isolation,
+    reads: &mut ReadSet,
+    sealed: &mut Sealed<'_, P>,
+) -> Result<(), Changed> {
     for at in 0..sealed.pending.len() {
         let entry = &mut sealed.pending[at];
         let slot = entry.slot();
-        let Ok(word) = slot.seal(reads.is_aged()) else {
-            reads.add_rival(slot);
-            return Err(Changed);
+        let word = match slot.seal(reads.is_aged()) {
+            Ok(word) => word,
+            Err(Reserved) => {
+                let in_turn = (isolation == Isolation::Raw).then(|| seal_in_turn(domain, slot)).flatten();
+                in_turn.ok_or_else(|| {
+                    reads.add_rival(slot);
+                    Changed
+                })?
+            }
         };
         let seen = entry.seen();
         *entry.before() = Some(word);
@@ -169,6 +192,14 @@ fn seal<P: Pending>(reads: &mut ReadSet, sealed: &mut Sealed<'_, P>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// A raw write cannot be tried again, so it waits for the aged transaction that has reserved its variable. It holds no
+/// other seal, because a raw transaction commits each write alone. `None` = it is this thread's own.
+#[cold]
+fn seal_in_turn(domain: &Domain, slot: &Slot) -> Option<Word> {
+    let _ticket = domain.tickets.take()?;
+    slot.seal(true).ok()
 }
 
 /// Step 3 for safe transactions.

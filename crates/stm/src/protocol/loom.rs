@@ -44,10 +44,12 @@ impl Pending for Write {
         Ok(())
     }
 
-    fn apply(&mut self) {
-        if self.generation == self.slot.generation() {
-            self.slot.set_bits(self.value);
-        }
+    fn apply(&mut self, _: Stamp) {
+        self.slot.set_bits(self.value);
+    }
+
+    fn is_stale(&self) -> bool {
+        self.generation != self.slot.generation()
     }
 
     fn before(&mut self) -> &mut Option<Word> {
@@ -224,7 +226,7 @@ fn an_aged_transaction_wins() {
                 attempt.commit()
             })
         };
-        let ticket = domain.tickets.take();
+        let ticket = domain.tickets.take().unwrap();
         let mut attempt = Attempt::begin(&domain, Isolation::Safe, true);
         let (a, b) = (attempt.read(x).unwrap(), attempt.read(y).unwrap());
         assert_eq!(a, b, "one moment");

@@ -1,8 +1,9 @@
 //! [`Slot`]: the shared part of one variable: its word (stamp and lock), and its value if that fits 64 bits.
 //!
 //! Slots live for the whole program and are recycled by [`pool`](super::pool), so a transaction's read set is a plain
-//! list of references: no count to touch, nothing to keep alive. A slot's stamps go on growing when it is recycled, and
-//! its generation changes, so a reader of the former variable can at worst retry once too often.
+//! list of references: no count to touch, nothing to keep alive. A recycled slot has another generation, so that a late
+//! write to the former variable is noticed and dropped; what a late reader concludes about a variable that is gone does
+//! not matter.
 //!
 //! Invariant: `bits` and `generation` change only while the word is sealed, by the thread that sealed it.
 
@@ -163,8 +164,8 @@ impl Slot {
         }
         self.generation
             .store(self.generation().wrapping_add(1), Ordering::Release);
-        // Not a store: an aged transaction may drop its reservation meanwhile.
-        self.word.fetch_and(!Word::SEALED, Ordering::AcqRel);
+        // The next variable starts at the origin. Not a store: an aged transaction may drop its reservation meanwhile.
+        self.word.fetch_and(Word::RESERVED | Word::WATCHED, Ordering::AcqRel);
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 //! read it and not write it, so the next attempt cannot lose. Young transactions that meet a reservation give way, age,
 //! and queue here in turn, so no transaction starves and nobody waits for anybody while holding a seal.
 
-use crate::primitive::{Condvar, Mutex, lock};
+use crate::primitive::{Condvar, Mutex, ThreadId, lock, this_thread};
 
 #[derive(Debug)]
 pub(crate) struct Tickets {
@@ -16,6 +16,16 @@ pub(crate) struct Tickets {
 struct Queue {
     next: u64,
     serving: u64,
+    /// The thread that is served, so that it does not wait for itself.
+    holder: Option<ThreadId>,
+}
+
+impl Queue {
+    const EMPTY: Self = Self {
+        next: 0,
+        serving: 0,
+        holder: None,
+    };
 }
 
 /// The right to reserve. Passed on when dropped.
@@ -28,7 +38,7 @@ impl Tickets {
     #[cfg(not(quintet_loom))]
     pub(crate) const fn new() -> Self {
         Self {
-            queue: Mutex::new(Queue { next: 0, serving: 0 }),
+            queue: Mutex::new(Queue::EMPTY),
             moved: Condvar::new(),
         }
     }
@@ -36,14 +46,23 @@ impl Tickets {
     #[cfg(quintet_loom)]
     pub(crate) fn new() -> Self {
         Self {
-            queue: Mutex::new(Queue { next: 0, serving: 0 }),
+            queue: Mutex::new(Queue::EMPTY),
             moved: Condvar::new(),
         }
     }
 
-    /// Queues, and blocks until all earlier tickets are done.
-    pub(crate) fn take(&self) -> Ticket<'_> {
+    /// Queues, and blocks until all earlier tickets are done. `None` = this thread holds one already.
+    pub(crate) fn take(&self) -> Option<Ticket<'_>> {
+        self.enter().then_some(Ticket { tickets: self })
+    }
+
+    /// As [`take`](Self::take), for who cannot borrow: [`leave`](Self::leave) must follow. False = not entered.
+    pub(crate) fn enter(&self) -> bool {
+        let me = this_thread();
         let mut queue = lock(&self.queue);
+        if queue.holder.is_some_and(|holder| holder == me) {
+            return false;
+        }
         let mine = queue.next;
         queue.next += 1;
         while queue.serving != mine {
@@ -52,14 +71,27 @@ impl Tickets {
                 .wait(queue)
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
         }
-        Ticket { tickets: self }
+        queue.holder = Some(me);
+        true
+    }
+
+    /// Serves the next ticket.
+    pub(crate) fn leave(&self) {
+        let waiting = {
+            let mut queue = lock(&self.queue);
+            queue.serving += 1;
+            queue.holder = None;
+            queue.serving != queue.next
+        };
+        if waiting {
+            self.moved.notify_all();
+        }
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        lock(&self.tickets.queue).serving += 1;
-        self.tickets.moved.notify_all();
+        self.tickets.leave();
     }
 }
 
@@ -72,9 +104,18 @@ mod tests {
     };
 
     #[test]
-    fn tickets_are_served_in_order() {
+    fn nobody_waits_for_himself() {
         let tickets = Tickets::new();
         let first = tickets.take();
+        assert!(first.is_some() && tickets.take().is_none());
+        drop(first);
+        assert!(tickets.take().is_some());
+    }
+
+    #[test]
+    fn tickets_are_served_in_order() {
+        let tickets = Tickets::new();
+        let first = tickets.take().unwrap();
         let (served, order) = mpsc::channel();
         let queued = Barrier::new(2);
         thread::scope(|scope| {
@@ -82,7 +123,7 @@ mod tests {
                 let (served, tickets, queued) = (served.clone(), &tickets, &queued);
                 scope.spawn(move || {
                     queued.wait();
-                    let _ticket = tickets.take();
+                    let _ticket = tickets.take().unwrap();
                     served.send(turn).unwrap();
                 });
                 queued.wait();

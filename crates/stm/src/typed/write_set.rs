@@ -148,16 +148,17 @@ impl Pending for Entry {
     }
 
     #[inline]
-    fn apply(&mut self) {
-        // Another generation: the variable is gone and its slot belongs to another one.
-        if self.generation != self.slot.generation() {
-            return;
-        }
+    fn apply(&mut self, _: Stamp) {
         match &mut self.op {
             Op::Set(bits) => self.slot.set_bits(*bits),
             Op::Add { sum, .. } => self.slot.set_bits(*sum),
             Op::Boxed(write) => write.apply(),
         }
+    }
+
+    #[inline]
+    fn is_stale(&self) -> bool {
+        self.generation != self.slot.generation()
     }
 
     #[inline]

@@ -1,0 +1,238 @@
+//! [`Context`]: the handle to a tree of named values. Clones share it.
+
+use super::{
+    Change, ChangeSet, ContextConfig, Image, Message, Path, Schema, Shared, Snapshot, Value,
+    index::Index,
+    journal::{Journal, Needed},
+    record,
+    zone::Capability,
+};
+use crate::{Error, Isolation, Result, Stamp, Transaction, primitive::lock, protocol::domain::Domain};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+/// A tree of named values, read and changed by transactions at any [level](Isolation). Clones are handles to the same
+/// one, for any thread.
+///
+/// ```
+/// use quintet_stm::{Context, Isolation};
+///
+/// let context = Context::new("shop");
+/// context.run(Isolation::Safe, |tx| {
+///     tx.set("stock.apples", 5_i64)?;
+///     tx.append("LOG_events", "delivery")?;
+///     tx.send("mail.customer", "apples are back")
+/// }).unwrap();
+/// assert_eq!(context.get("stock.apples").unwrap().unwrap().as_int(), Some(5));
+/// assert_eq!(context.history(1)[0].changes.len(), 2);
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Context {
+    /// An empty context in memory, with default limits. The name is for logs.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self::assemble(name, ContextConfig::default(), Journal::default(), false)
+    }
+
+    /// An empty context in memory.
+    ///
+    /// # Errors
+    /// A limit out of its range.
+    pub fn with_config(name: &str, config: ContextConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self::assemble(name, config, Journal::default(), false))
+    }
+
+    pub(super) fn assemble(name: &str, config: ContextConfig, journal: Journal, is_durable: bool) -> Self {
+        let index = Index::new();
+        journal.structure.values().for_each(|cell| index.insert(Arc::clone(cell)));
+        Self {
+            shared: Arc::new(Shared {
+                name: Arc::from(name),
+                config,
+                domain: Domain::new(journal.version),
+                index,
+                journal: Mutex::new(journal),
+                needed: Needed::new(),
+                schema: RwLock::default(),
+                is_durable,
+                checkpoint: Mutex::default(),
+                delivery: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The version that the last recorded commit made.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.shared.version()
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        lock(&self.shared.journal).structure.len()
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The latest committed value at a path, outside any transaction.
+    ///
+    /// # Errors
+    /// A bad path; a zone that forbids reading.
+    pub fn get(&self, path: &str) -> Result<Option<Value>> {
+        self.get_stamped(path).map(|(value, _)| value)
+    }
+
+    /// The latest committed value at a path and its stamp, for a later [`Request`](super::Request) that depends on it.
+    /// Of a path without a value the stamp is that of its absence.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_stamped(&self, path: &str) -> Result<(Option<Value>, Stamp)> {
+        let path = Path::new(path)?;
+        super::Zone::of(&path).demand(&path, &[Capability::Read])?;
+        loop {
+            if let Some((Some(value), stamp)) = self.shared.index.with(path.as_str(), super::Cell::read) {
+                return Ok((Some(value), stamp));
+            }
+            let gap = self.shared.index.gap(path.as_str());
+            let stamp = gap.word().stamp();
+            if self.shared.index.with(path.as_str(), |_| ()).is_none() && gap.word().stamp() == stamp {
+                return Ok((None, stamp));
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Sets one value at once: the raw level without a transaction around it.
+    ///
+    /// # Errors
+    /// As [`ContextTx::set`](super::ContextTx::set).
+    pub fn set_raw(&self, path: &str, value: impl Into<Value>) -> Result<()> {
+        let value = value.into();
+        self.run(Isolation::Raw, |tx| tx.set(path, value.clone()))
+    }
+
+    /// A frozen view of everything. O(1) in the number of values.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::take(&self.shared)
+    }
+
+    /// The newest `count` change sets, oldest first; at most as many as are kept.
+    #[must_use]
+    pub fn history(&self, count: usize) -> Vec<Arc<ChangeSet>> {
+        lock(&self.shared.journal).history(count)
+    }
+
+    /// The change set that made a version, if it is still kept.
+    #[must_use]
+    pub fn change_set(&self, version: u64) -> Option<Arc<ChangeSet>> {
+        lock(&self.shared.journal).change_set(version)
+    }
+
+    /// What is different at version `to` from version `from`, by what was recorded; either may be the newer.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVersion`] when one is not kept.
+    pub fn diff(&self, from: u64, to: u64) -> Result<Vec<Change>> {
+        lock(&self.shared.journal).diff(from, to)
+    }
+
+    /// The state at a version, by what was recorded.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVersion`] when it is not kept.
+    pub fn replay(&self, to: u64) -> Result<Image> {
+        lock(&self.shared.journal).replay(to)
+    }
+
+    /// Sets what must hold from now on. Values that are missing and have a default are set in the same transaction.
+    ///
+    /// # Errors
+    /// When the present state breaks it: the former schema stays.
+    pub fn set_schema(&self, schema: Schema) -> Result<()> {
+        let swap = |schema| {
+            let mut held = self.shared.schema.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *held, schema)
+        };
+        // From here on commits keep to it; what was there before is checked below.
+        let former = swap(schema.clone());
+        let checked = self.transact(&Transaction::new(Isolation::Safe).label("schema").admin(), |tx| {
+            for (path, value) in schema.defaults() {
+                if tx.get(path.as_str())?.is_none() {
+                    tx.set(path.as_str(), value.clone())?;
+                }
+            }
+            for path in schema.fields.keys() {
+                let value = tx.get(path.as_str())?;
+                schema.check(path, value.as_ref())?;
+            }
+            Ok(())
+        });
+        if let Err(error) = checked {
+            swap(former);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Messages that wait for delivery.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        lock(&self.shared.journal).outbox.len()
+    }
+
+    /// Hands the oldest waiting messages to `receive`, in order, until there is none or it refuses one, and answers how
+    /// many it took. A message leaves the outbox only after `receive` took it; after a crash in between it is handed
+    /// over again, with the same id.
+    ///
+    /// # Errors
+    /// The log's, when that a message was taken cannot be recorded.
+    pub fn deliver(&self, mut receive: impl FnMut(&Message) -> std::result::Result<(), ()>) -> Result<usize> {
+        let _one_at_a_time = lock(&self.shared.delivery);
+        let mut count = 0;
+        loop {
+            let Some(message) = lock(&self.shared.journal).outbox.front().cloned() else { break };
+            if receive(&message).is_err() {
+                break;
+            }
+            let mut journal = lock(&self.shared.journal);
+            if let Some(log) = &journal.log {
+                log.append(&record::encode_delivered(message.id)).map_err(Error::Log)?;
+            }
+            journal.outbox.pop_front();
+            count += 1;
+        }
+        if count > 0 {
+            self.shared.make_durable()?;
+        }
+        Ok(count)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("name", &self.shared.name)
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,179 @@
+//! A context on a log: opening it, making commits durable, checkpoints.
+//!
+//! Every recorded commit is one record; see [`record`](super::record) for the bytes. A checkpoint is a snapshot file with
+//! the whole state at a log position, after which older records are given back. Heavy values live in memory only.
+
+use super::{
+    Context, ContextConfig, Shared, Snapshot,
+    cell::Cell,
+    change::{ChangeSet, Message},
+    journal::{Image, Journal, apply},
+    record::{self, Record},
+};
+use crate::{Error, Result, primitive::lock};
+use quintet_core::{Clock, Commit, Seq};
+use quintet_log::{Directory, Log, LogConfig, Recovery, snapshot};
+use std::{collections::VecDeque, sync::Arc};
+
+/// The checkpoint's file name.
+const CHECKPOINT: &str = "context.snapshot";
+
+/// The state as it is read back.
+#[derive(Default)]
+struct Replayed {
+    image: Image,
+    version: u64,
+    last_message: u64,
+    outbox: VecDeque<Message>,
+    /// The change sets since the checkpoint, for the history.
+    sets: VecDeque<ChangeSet>,
+    /// The state before the first of them.
+    base: Image,
+    base_version: u64,
+    keep: usize,
+}
+
+impl Replayed {
+    fn take(&mut self, bytes: &[u8]) -> quintet_core::Result<()> {
+        let version = self.version;
+        let corrupted = |reason| quintet_core::Error::from(Error::Corrupted { version, reason });
+        match record::decode(bytes).map_err(corrupted)? {
+            Record::Head { version, last_message } => {
+                self.version = version;
+                self.base_version = version;
+                self.last_message = last_message;
+            }
+            Record::Value(path, value) => {
+                self.image.insert(path.clone(), value.clone());
+                self.base.insert(path, value);
+            }
+            Record::Message(message) => self.outbox.push_back(message),
+            Record::Delivered(id) => self.outbox.retain(|message| message.id > id),
+            Record::Changes(set) => self.redo(set).map_err(corrupted)?,
+        }
+        Ok(())
+    }
+
+    fn redo(&mut self, mut set: ChangeSet) -> std::result::Result<(), String> {
+        if set.version <= self.version {
+            return Err(format!("followed by version {}", set.version));
+        }
+        for change in &mut set.changes {
+            change.old = self.image.get(&change.path).cloned();
+        }
+        apply(&mut self.image, &set.changes);
+        self.version = set.version;
+        self.outbox.extend(set.messages.iter().cloned());
+        self.last_message = set.messages.last().map_or(self.last_message, |message| message.id);
+        self.sets.push_back(set);
+        if self.sets.len() > self.keep
+            && let Some(oldest) = self.sets.pop_front()
+        {
+            apply(&mut self.base, &oldest.changes);
+            self.base_version = oldest.version;
+        }
+        Ok(())
+    }
+
+    fn into_journal(self, log: Log) -> Journal {
+        let mut journal = Journal::default();
+        for (path, value) in &self.image {
+            let cell = Arc::new(Cell::new(path.clone()));
+            cell.restore(self.version, value.clone());
+            journal.structure.insert(path.clone(), cell);
+        }
+        journal.restore(self.base_version, self.base, self.outbox, self.last_message);
+        for set in self.sets {
+            journal.push(set, self.keep);
+        }
+        journal.log = Some(log);
+        journal
+    }
+}
+
+impl Context {
+    /// Opens or creates a durable context in a directory: the last checkpoint, and every record after it. The version is
+    /// that of the last durable record. Durability is the log's setting.
+    ///
+    /// Blocks: reads the checkpoint and the log, writes one log segment.
+    ///
+    /// # Errors
+    /// A limit out of its range; [`Error::Log`] as [`Log::open`]; [`Error::Corrupted`] inside it for a record that cannot
+    /// be understood.
+    pub fn open(
+        name: &str,
+        directory: Arc<dyn Directory>,
+        config: ContextConfig,
+        log: LogConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovery)> {
+        config.validate()?;
+        let mut replayed = Replayed {
+            keep: config.history,
+            ..Replayed::default()
+        };
+        let watermark = snapshot::read(&*directory, CHECKPOINT, &mut |item| replayed.take(item)).map_err(Error::Log)?;
+        let (log, recovery) = Log::open(directory.clone(), log, clock, watermark.unwrap_or(Seq::ZERO), &mut |_, bytes| {
+            replayed.take(bytes)
+        })
+        .map_err(Error::Log)?;
+        let context = Self::assemble(name, config, replayed.into_journal(log), true);
+        *lock(&context.shared.checkpoint) = Some(directory);
+        Ok((context, recovery))
+    }
+
+    /// Writes the whole state beside the log and gives back the log before it. Others go on meanwhile. Does nothing in a
+    /// context without a log.
+    ///
+    /// Blocks: O(values), syncs.
+    ///
+    /// # Errors
+    /// [`Error::Log`]: the former checkpoint stays.
+    pub fn checkpoint(&self) -> Result<()> {
+        let directory = lock(&self.shared.checkpoint);
+        let Some(directory) = directory.as_ref() else { return Ok(()) };
+        let (view, log, seq, head, messages) = {
+            // One moment of state, log position and outbox: commits enter under this lock.
+            let mut journal = lock(&self.shared.journal);
+            let Some(log) = journal.log.clone() else { return Ok(()) };
+            let view = Snapshot::take_locked(&self.shared, &mut journal);
+            let head = record::encode_head(journal.version, journal.last_message());
+            (view, log.clone(), log.last(), head, journal.outbox.clone())
+        };
+        let write = || -> quintet_core::Result<()> {
+            log.sync()?;
+            snapshot::write(&**directory, CHECKPOINT, seq, |sink| {
+                sink.put(&head)?;
+                for (path, value) in view.all().filter(|(path, _)| record::is_durable(path)) {
+                    sink.put(&record::encode_value(path, &value))?;
+                }
+                messages.iter().try_for_each(|message| sink.put(&record::encode_message(message)))
+            })?;
+            log.truncate(seq)
+        };
+        write().map_err(Error::Log)
+    }
+
+    /// Makes everything committed durable and ends the log. Later commits are refused.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub fn close(&self) -> Result<()> {
+        let log = lock(&self.shared.journal).log.clone();
+        log.map_or(Ok(()), |log| log.close().map_err(Error::Log))
+    }
+}
+
+impl Shared {
+    /// What the log's level asks before a reply: handed to the kernel, or synced.
+    pub(super) fn make_durable(&self) -> Result<()> {
+        if !self.is_durable {
+            return Ok(());
+        }
+        let Some(log) = lock(&self.journal).log.clone() else { return Ok(()) };
+        match log.commit().map_err(Error::Log)? {
+            Commit::Done => Ok(()),
+            Commit::Pending(seq) => log.wait_durable(seq, None).map_err(Error::Log),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! [`ContextHandler`]: a context as a [`MessageHandler`] of [`Keyed`], for any level; run it with
+//! [`Inline`](quintet_core::Inline), one a thread.
+//!
+//! What is handled between two commits is one transaction. Its replies are given before it commits, so it must not lose
+//! afterwards: it holds a ticket like an aged transaction and reserves what it touches, and others that want the same
+//! keys wait for its commit. A key is kept as bytes at `keyed.k` and its hexadecimal digits.
+//!
+//! The level decides what the commit does: safe and hybrid ones are checked by the schema and recorded; raw ones are
+//! neither (but a durable context records all).
+
+use super::{Context, path::Path, state::State, value::Value};
+use crate::{
+    Error, Isolation,
+    label::Label,
+    transaction::{Abort, Cause},
+};
+use quintet_core::{Commit, ErrorKind, Keyed, KeyedReply, MessageHandler, Result};
+use std::{fmt, fmt::Write as _};
+
+/// Answers [`Keyed`] from a context. Clones of the context may be handled by others at the same time.
+///
+/// ```
+/// use quintet_core::{Inline, Keyed, KeyedReply, Worker};
+/// use quintet_stm::{Context, ContextHandler, Isolation};
+/// use std::num::NonZeroUsize;
+///
+/// let context = Context::new("hits");
+/// let mut worker = Inline::new(ContextHandler::new(&context, Isolation::Hybrid), NonZeroUsize::MIN);
+/// worker.submit(Keyed::Add { key: b"page".to_vec(), delta: 1 }).unwrap();
+/// worker.flush().unwrap();
+/// let mut done = Vec::new();
+/// worker.reap(&mut done, 1).unwrap();
+/// assert_eq!(done[0].result.as_ref().unwrap(), &KeyedReply::Sum(1));
+/// ```
+pub struct ContextHandler {
+    context: Context,
+    isolation: Isolation,
+    state: State,
+    /// A ticket is held.
+    open: bool,
+    #[cfg(feature = "testing")]
+    fail_next_commit: bool,
+}
+
+impl ContextHandler {
+    /// A handler whose commits are of this level.
+    #[must_use]
+    pub fn new(context: &Context, isolation: Isolation) -> Self {
+        Self {
+            context: context.clone(),
+            isolation,
+            // Inside, everything is read as one moment and buffered, also for raw: replies come before the commit.
+            state: State::new(Isolation::Safe, true, Label::of("keyed")),
+            open: false,
+            #[cfg(feature = "testing")]
+            fail_next_commit: false,
+        }
+    }
+
+    /// The next commit fails, once, and undoes what it held.
+    #[cfg(feature = "testing")]
+    pub fn fail_next_commit(&mut self) {
+        self.fail_next_commit = true;
+    }
+
+    /// Starts a batch if none is open.
+    fn open(&mut self) -> Result<()> {
+        if self.open {
+            return Ok(());
+        }
+        if !self.context.shared.domain.tickets.enter() {
+            return Err(quintet_core::Error::new(
+                ErrorKind::Unavailable,
+                "another handler on this thread has uncommitted writes in the same context",
+            ));
+        }
+        self.open = true;
+        self.state.isolation = Isolation::Safe;
+        self.state.begin(&self.context.shared, true);
+        Ok(())
+    }
+
+    /// Ends the batch, with nothing of it left.
+    fn end(&mut self) {
+        if std::mem::take(&mut self.open) {
+            self.state.clear();
+            self.state.reads.end();
+            self.context.shared.domain.tickets.leave();
+        }
+    }
+
+    fn write(&mut self, message: Keyed) -> Result<KeyedReply, Abort> {
+        let path = path_of(message.key())?;
+        let shared = &self.context.shared;
+        match message {
+            Keyed::Put { value, .. } => {
+                self.state.put(shared, &path, Some(Value::from(value)))?;
+                Ok(KeyedReply::Stored)
+            }
+            Keyed::Add { delta, .. } => {
+                let current = self.state.get(shared, &path)?;
+                let sum = Keyed::add_to(bytes_of(&path, current.as_ref())?, delta)?;
+                self.state.put(shared, &path, Some(Value::from(sum.to_le_bytes().to_vec())))?;
+                Ok(KeyedReply::Sum(sum))
+            }
+            Keyed::Delete { .. } => {
+                let is_there = self.state.get(shared, &path)?.is_some();
+                if is_there {
+                    self.state.put(shared, &path, None)?;
+                }
+                Ok(KeyedReply::Deleted(is_there))
+            }
+            Keyed::Get { .. } => Err(Abort::failed(Error::InvalidOperation {
+                at: path.to_string(),
+                reason: "a read is not a write".into(),
+            })),
+        }
+    }
+}
+
+fn path_of(key: &[u8]) -> Result<Path, Error> {
+    let mut path = String::with_capacity(7 + 2 * key.len());
+    path.push_str("keyed.k");
+    for byte in key {
+        // Writing to a string cannot fail.
+        let _ = write!(path, "{byte:02x}");
+    }
+    Path::new(&path)
+}
+
+fn bytes_of<'a>(path: &Path, value: Option<&'a Value>) -> Result<Option<&'a [u8]>, Error> {
+    match value {
+        None => Ok(None),
+        Some(Value::Bytes(bytes)) => Ok(Some(bytes)),
+        Some(other) => Err(Error::TypeClash {
+            path: path.to_string(),
+            expected: "bytes".into(),
+            found: other.kind().into(),
+        }),
+    }
+}
+
+fn refusal(abort: Abort) -> quintet_core::Error {
+    match abort.0 {
+        Cause::Failed(error) => match *error {
+            // An error of the vocabulary's own, on its way through the transaction.
+            Error::Body(cause) => match cause.downcast_ref::<quintet_core::Error>() {
+                Some(own) => own.clone(),
+                None => Error::Body(cause).into(),
+            },
+            error => error.into(),
+        },
+        Cause::Conflict | Cause::Retry => quintet_core::Error::new(ErrorKind::Conflict, "a reserved key changed"),
+    }
+}
+
+impl MessageHandler<Keyed> for ContextHandler {
+    fn handle(&mut self, message: Keyed) -> Result<KeyedReply> {
+        if let Keyed::Get { key } = &message {
+            let path = path_of(key)?;
+            let value = self.context.get(path.as_str())?;
+            return Ok(KeyedReply::Value(bytes_of(&path, value.as_ref())?.map(<[u8]>::to_vec)));
+        }
+        self.open()?;
+        let result = self.write(message).map_err(refusal);
+        if result.is_err() && self.state.is_empty() {
+            self.end();
+        }
+        result
+    }
+
+    fn commit(&mut self) -> Result<Commit> {
+        if !self.open {
+            return Ok(Commit::Done);
+        }
+        #[cfg(feature = "testing")]
+        if std::mem::take(&mut self.fail_next_commit) {
+            self.end();
+            return Err(quintet_core::Error::new(ErrorKind::Io, "a test made this commit fail"));
+        }
+        self.state.isolation = self.isolation;
+        let committed = self.state.commit(&self.context.shared);
+        self.end();
+        committed.map_err(refusal)?;
+        self.context.shared.make_durable()?;
+        Ok(Commit::Done)
+    }
+}
+
+impl Drop for ContextHandler {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for ContextHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContextHandler")
+            .field("context", &self.context)
+            .field("isolation", &self.isolation)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! [`Journal`]: the order of a context's commits, under one lock held for an instant: versions, key structure, history,
+//! outbox, snapshots and the log.
+//!
+//! A commit enters here in step 5 of the protocol, when it can no longer lose, with all it writes sealed. So the order of
+//! versions is the order of the change sets, of the log's records, and of what readers see.
+
+use super::{
+    cell::Cell,
+    change::{Change, ChangeSet, Message, merge},
+    path::Path,
+    record,
+    value::Value,
+};
+use crate::{Error, Result, protocol::domain::Domain};
+use im::OrdMap;
+use quintet_log::Log;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A whole state: every path and its value.
+pub type Image = OrdMap<Path, Value>;
+
+#[derive(Default)]
+pub(crate) struct Journal {
+    /// Every living cell, in order.
+    pub(crate) structure: OrdMap<Path, Arc<Cell>>,
+    /// The last commit's version.
+    pub(crate) version: u64,
+    /// The kept change sets, oldest first.
+    ring: VecDeque<Arc<ChangeSet>>,
+    /// The recorded state before the first of them, and its version.
+    base: Image,
+    base_version: u64,
+    pub(crate) outbox: VecDeque<Message>,
+    last_message: u64,
+    /// Versions of living snapshots, with how many there are of each.
+    snapshots: BTreeMap<u64, usize>,
+    pub(crate) log: Option<Log>,
+}
+
+/// What a commit wants recorded.
+pub(crate) struct Draft {
+    pub(crate) set: ChangeSet,
+    pub(crate) created: Vec<Arc<Cell>>,
+    pub(crate) removed: Vec<Path>,
+}
+
+impl Journal {
+    /// Gives the draft a version that is not below `at_least`, logs it, and enters it everywhere. Nothing has happened if
+    /// this fails.
+    pub(crate) fn enter(&mut self, domain: &Domain, at_least: u64, limits: &super::ContextConfig, mut draft: Draft) -> Result<u64> {
+        let too_many = |what, size: usize, limit| Error::TooLarge {
+            at: "context".into(),
+            what,
+            size,
+            limit,
+        };
+        let keys = (self.structure.len() + draft.created.len()).saturating_sub(draft.removed.len());
+        if !draft.created.is_empty() && keys > limits.max_keys {
+            return Err(too_many("the number of keys", keys, limits.max_keys));
+        }
+        let waiting = self.outbox.len() + draft.set.messages.len();
+        if !draft.set.messages.is_empty() && waiting > limits.max_messages {
+            return Err(too_many("the number of undelivered messages", waiting, limits.max_messages));
+        }
+        let version = at_least.max(self.version + 1).max(domain.now() + 1);
+        draft.set.version = version;
+        for (message, id) in draft.set.messages.iter_mut().zip(self.last_message + 1..) {
+            message.id = id;
+        }
+        if let Some(log) = &self.log {
+            log.append(&record::encode_change_set(&draft.set)).map_err(Error::Log)?;
+        }
+        self.last_message += draft.set.messages.len() as u64;
+        self.outbox.extend(draft.set.messages.iter().cloned());
+        for cell in draft.created {
+            self.structure.insert(cell.path.clone(), cell);
+        }
+        for path in &draft.removed {
+            self.structure.remove(path);
+        }
+        self.push(draft.set, limits.history);
+        domain.tick_to(version);
+        Ok(version)
+    }
+
+    /// Enters a change set that has a version, and forgets the oldest beyond `keep`.
+    pub(crate) fn push(&mut self, set: ChangeSet, keep: usize) {
+        self.version = set.version;
+        self.ring.push_back(Arc::new(set));
+        while self.ring.len() > keep {
+            if let Some(oldest) = self.ring.pop_front() {
+                apply(&mut self.base, &oldest.changes);
+                self.base_version = oldest.version;
+            }
+        }
+    }
+
+    /// Starts from a state that was stored.
+    pub(crate) fn restore(&mut self, version: u64, base: Image, outbox: VecDeque<Message>, last_message: u64) {
+        self.version = version;
+        self.base_version = version;
+        self.base = base;
+        self.outbox = outbox;
+        self.last_message = last_message;
+    }
+
+    pub(crate) fn last_message(&self) -> u64 {
+        self.last_message
+    }
+
+    /// The newest change sets, oldest first.
+    pub(crate) fn history(&self, count: usize) -> Vec<Arc<ChangeSet>> {
+        let skip = self.ring.len().saturating_sub(count);
+        self.ring.iter().skip(skip).cloned().collect()
+    }
+
+    pub(crate) fn change_set(&self, version: u64) -> Option<Arc<ChangeSet>> {
+        let at = self.ring.binary_search_by_key(&version, |set| set.version).ok()?;
+        self.ring.get(at).cloned()
+    }
+
+    fn within(&self, version: u64) -> Result<()> {
+        if (self.base_version..=self.version).contains(&version) {
+            return Ok(());
+        }
+        Err(Error::NoSuchVersion {
+            version,
+            oldest: self.base_version,
+            newest: self.version,
+        })
+    }
+
+    fn between(&self, after: u64, up_to: u64) -> impl Iterator<Item = &ChangeSet> {
+        let start = self.ring.partition_point(|set| set.version <= after);
+        self.ring
+            .range(start..)
+            .map(Arc::as_ref)
+            .take_while(move |set| set.version <= up_to)
+    }
+
+    /// What is different at `to` from `from`, by what was recorded.
+    pub(crate) fn diff(&self, from: u64, to: u64) -> Result<Vec<Change>> {
+        self.within(from)?;
+        self.within(to)?;
+        if from <= to {
+            return Ok(merge(self.between(from, to)));
+        }
+        let mut changes = merge(self.between(to, from));
+        for change in &mut changes {
+            std::mem::swap(&mut change.old, &mut change.new);
+        }
+        Ok(changes)
+    }
+
+    /// The state at a version, by what was recorded. The base is shared, so the cost is that of the changes since.
+    pub(crate) fn replay(&self, to: u64) -> Result<Image> {
+        self.within(to)?;
+        let mut image = self.base.clone();
+        for set in self.between(self.base_version, to) {
+            apply(&mut image, &set.changes);
+        }
+        Ok(image)
+    }
+
+    /// Registers a snapshot and answers its version. From then on every cell keeps what it needs. O(log snapshots).
+    pub(crate) fn open_snapshot(&mut self, domain: &Domain, needed: &Needed) -> u64 {
+        // First the mark, then the tick: a writer whose version will be beyond the snapshot's sees the mark.
+        let oldest = self.snapshots.keys().next().copied().unwrap_or(u64::MAX);
+        needed.set(oldest.min(domain.now() + 1), u64::MAX);
+        let version = domain.tick_to(domain.now() + 1);
+        *self.snapshots.entry(version).or_default() += 1;
+        self.mark(needed);
+        version
+    }
+
+    pub(crate) fn close_snapshot(&mut self, version: u64, needed: &Needed) {
+        if let Some(count) = self.snapshots.get_mut(&version) {
+            *count -= 1;
+            if *count == 0 {
+                self.snapshots.remove(&version);
+            }
+        }
+        self.mark(needed);
+    }
+
+    fn mark(&self, needed: &Needed) {
+        match (self.snapshots.keys().next(), self.snapshots.keys().next_back()) {
+            (Some(oldest), Some(newest)) => needed.set(*oldest, *newest),
+            _ => needed.set(u64::MAX, 0),
+        }
+    }
+}
+
+/// Which versions living snapshots need, at least.
+#[derive(Debug)]
+pub(crate) struct Needed {
+    /// `u64::MAX` = there is no snapshot.
+    oldest: AtomicU64,
+    newest: AtomicU64,
+}
+
+impl Needed {
+    pub(crate) const fn new() -> Self {
+        Self {
+            oldest: AtomicU64::new(u64::MAX),
+            newest: AtomicU64::new(0),
+        }
+    }
+
+    fn set(&self, oldest: u64, newest: u64) {
+        self.newest.store(newest, Ordering::SeqCst);
+        self.oldest.store(oldest, Ordering::SeqCst);
+    }
+
+    /// The oldest and the newest version needed. To be asked after a committer has read the clock.
+    #[inline]
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
+        let oldest = self.oldest.load(Ordering::SeqCst);
+        (oldest != u64::MAX).then(|| (oldest, self.newest.load(Ordering::SeqCst)))
+    }
+}
+
+/// Brings a state to where these changes lead.
+pub(crate) fn apply(image: &mut Image, changes: &[Change]) {
+    for change in changes {
+        match &change.new {
+            Some(value) => image.insert(change.path.clone(), value.clone()),
+            None => image.remove(&change.path),
+        };
+    }
+}

@@ -1,0 +1,108 @@
+//! The dynamic API: a context is a tree of named values that transactions read and change at any level.
+//!
+//! | file | role |
+//! |---|---|
+//! | `context` | the handle: make, run, read |
+//! | `tx`, `state` | one attempt: what its body may do, what it has read and buffered |
+//! | `write`, `commit` | a buffered write, and what a commit records |
+//! | `cell`, `index` | versioned values, and finding them |
+//! | `journal` | the order of commits: versions, history, outbox, log |
+//! | `snapshot` | a frozen view |
+//! | `record`, `durable` | bytes in the log, and the way back from them |
+//! | `request` | a transaction as data |
+//! | `handler` | a context as a message handler |
+
+mod cell;
+mod change;
+mod commit;
+mod config;
+#[expect(clippy::module_inception, reason = "the file named after its type")]
+mod context;
+mod durable;
+mod handler;
+mod index;
+mod journal;
+mod path;
+mod record;
+mod request;
+mod schema;
+mod snapshot;
+mod state;
+mod tx;
+mod value;
+mod write;
+mod zone;
+
+pub use change::{Change, ChangeSet, Message};
+pub use config::ContextConfig;
+pub use context::Context;
+pub use handler::ContextHandler;
+pub use journal::Image;
+pub use path::Path;
+pub use request::{Operation, Request, Response};
+pub use schema::{Field, Kind, Schema};
+pub use snapshot::Snapshot;
+pub use tx::ContextTx;
+pub use value::Value;
+pub use zone::{Capability, Zone};
+
+use crate::{Error, Result, primitive::lock, protocol::domain::Domain};
+use cell::Cell;
+use index::Index;
+use quintet_log::Directory;
+use journal::{Journal, Needed};
+use std::sync::{Arc, Mutex, RwLock};
+
+/// What all handles of one context share.
+struct Shared {
+    name: Arc<str>,
+    config: ContextConfig,
+    domain: Domain,
+    index: Index,
+    journal: Mutex<Journal>,
+    needed: Needed,
+    schema: RwLock<Schema>,
+    is_durable: bool,
+    /// Where checkpoints go. Locked while one is written.
+    checkpoint: Mutex<Option<Arc<dyn Directory>>>,
+    /// Locked while messages are delivered.
+    delivery: Mutex<()>,
+}
+
+impl Shared {
+    fn check_size(&self, path: &Path, value: &Value) -> Result<()> {
+        let limit = match Zone::of(path) {
+            Zone::Heavy => self.config.max_heavy_bytes,
+            _ => self.config.max_value_bytes,
+        };
+        let refuse = |what, size, limit| {
+            Err(Error::TooLarge {
+                at: path.to_string(),
+                what,
+                size,
+                limit,
+            })
+        };
+        match value.size_bytes() {
+            None => refuse("the nesting of the value", Value::MAX_DEPTH + 1, Value::MAX_DEPTH),
+            Some(size) if size > limit => refuse("the size of the value in bytes", size, limit),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn version(&self) -> u64 {
+        lock(&self.journal).version
+    }
+}
+
+/// The cells below a branch, in order of their paths. All of them below the empty one.
+fn below<'a>(structure: &'a im::OrdMap<Path, Arc<Cell>>, branch: &str) -> Box<dyn Iterator<Item = &'a Arc<Cell>> + 'a> {
+    let start = format!("{branch}.");
+    if branch.is_empty() {
+        return Box::new(structure.values());
+    }
+    let from: (std::ops::Bound<&str>, std::ops::Bound<&str>) =
+        (std::ops::Bound::Included(start.as_str()), std::ops::Bound::Unbounded);
+    let cells = structure.range::<_, str>(from).map(|(_, cell)| cell);
+    Box::new(cells.take_while(move |cell| cell.path.as_str().starts_with(&start)))
+}

@@ -1,0 +1,457 @@
+//! [`State`]: one attempt's reads and writes over a context, and its commit. Shared by [`ContextTx`](super::ContextTx)
+//! and the message handler.
+
+use super::{
+    Shared,
+    cell::Cell,
+    change::Message,
+    path::Path,
+    value::Value,
+    write::{Merge, Op, Unprepared, Write},
+    zone::{Capability, Zone},
+};
+use crate::{
+    Error, Isolation,
+    label::Label,
+    primitive::lock,
+    protocol::{
+        commit::{self, Pending, Refusal},
+        read_set::ReadSet,
+        slot::Slot,
+        stamp::Stamp,
+    },
+    transaction::{Abort, Cause, Step},
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// One attempt.
+pub(crate) struct State {
+    pub(crate) isolation: Isolation,
+    pub(crate) admin: bool,
+    pub(crate) label: Label,
+    pub(crate) reads: ReadSet,
+    writes: Vec<Write>,
+    /// Where in `writes` a slot is.
+    index: HashMap<usize, usize, foldhash::fast::RandomState>,
+    /// Where in `writes` a path is that this transaction makes; the shared index does not know it yet.
+    made: HashMap<Path, usize, foldhash::fast::RandomState>,
+    messages: Vec<Message>,
+    /// The clock when the attempt began.
+    began: u64,
+    pub(crate) written: bool,
+    /// What a raw or a finished attempt has recorded last.
+    pub(crate) committed: Option<u64>,
+}
+
+/// A path looked up.
+enum Found {
+    Here(Value, Stamp),
+    Missing,
+}
+
+impl State {
+    pub(crate) fn new(isolation: Isolation, admin: bool, label: Label) -> Self {
+        Self {
+            isolation,
+            admin,
+            label,
+            reads: ReadSet::default(),
+            writes: Vec::new(),
+            index: HashMap::default(),
+            made: HashMap::default(),
+            began: 0,
+            messages: Vec::new(),
+            written: false,
+            committed: None,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, shared: &Shared, aged: bool) {
+        self.clear();
+        self.began = shared.domain.now();
+        self.reads.begin(&shared.domain, self.isolation, aged);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.writes.clear();
+        self.index.clear();
+        self.made.clear();
+        self.messages.clear();
+    }
+
+    fn position(&self, slot: &Slot) -> Option<usize> {
+        self.index.get(&slot.address()).copied()
+    }
+
+    fn own(&self, path: &str, shared: &Shared) -> Option<usize> {
+        match self.made.get(path) {
+            Some(at) => Some(*at),
+            None => shared.index.with(path, |cell| self.position(cell.slot)).flatten(),
+        }
+    }
+
+    fn push(&mut self, write: Write) {
+        if let Some(cell) = write.cell.as_ref().filter(|_| write.creates) {
+            self.made.insert(cell.path.clone(), self.writes.len());
+        }
+        self.index.insert(write.slot().address(), self.writes.len());
+        self.writes.push(write);
+    }
+
+    fn permit(&self, path: &Path, any_of: &[Capability]) -> Step<()> {
+        if !self.admin {
+            Zone::of(path).demand(path, any_of).map_err(Abort::failed)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the shared state.
+    fn look(&mut self, shared: &Shared, path: &Path) -> Step<Found> {
+        let Self { reads, isolation, .. } = self;
+        loop {
+            if let Some(cell) = shared.index.get(path.as_str()) {
+                let read = reads.read(&shared.domain, *isolation, cell.slot, || cell.load());
+                let (value, stamp) = read.map_err(|_| Abort::CONFLICT)?;
+                if let Some(value) = value {
+                    return Ok(Found::Here(value, stamp));
+                }
+            }
+            let gap = shared.index.gap(path.as_str());
+            let read = reads.read(&shared.domain, *isolation, gap, || shared.index.with(path.as_str(), |_| ()));
+            let (there, _) = read.map_err(|_| Abort::CONFLICT)?;
+            if there.is_none() {
+                return Ok(Found::Missing);
+            }
+        }
+    }
+
+    /// The shared value of a path and its stamp, or the stamp of its absence.
+    pub(crate) fn get_stamped(&mut self, shared: &Shared, path: &Path) -> Step<(bool, Stamp)> {
+        self.permit(path, &[Capability::Read])?;
+        Ok(match self.look(shared, path)? {
+            Found::Here(_, stamp) => (true, stamp),
+            Found::Missing => {
+                let gap = shared.index.gap(path.as_str());
+                (false, self.reads.seen(gap).unwrap_or_default())
+            }
+        })
+    }
+
+    /// Whether nothing is buffered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.messages.is_empty()
+    }
+
+    /// The value of a path as this transaction sees it.
+    pub(crate) fn get(&mut self, shared: &Shared, path: &Path) -> Step<Option<Value>> {
+        self.permit(path, &[Capability::Read])?;
+        self.fetch(shared, path)
+    }
+
+    fn fetch(&mut self, shared: &Shared, path: &Path) -> Step<Option<Value>> {
+        let Some(at) = (if self.writes.is_empty() { None } else { self.own(path.as_str(), shared) }) else {
+            return Ok(match self.look(shared, path)? {
+                Found::Here(value, _) => Some(value),
+                Found::Missing => None,
+            });
+        };
+        match &self.writes[at].op {
+            Op::Set(value) => Ok(value.clone()),
+            Op::Touch | Op::Merge(_) => self.settle(shared, path, at),
+        }
+    }
+
+    /// Turns merges into a plain write of what they give, because the body wants to see it.
+    fn settle(&mut self, shared: &Shared, path: &Path, at: usize) -> Step<Option<Value>> {
+        let (base, stamp) = match self.look(shared, path)? {
+            Found::Here(value, stamp) => (Some(value), Some(stamp)),
+            Found::Missing => (None, None),
+        };
+        let write = &mut self.writes[at];
+        if base.is_none() && !write.creates {
+            return Err(Abort::CONFLICT);
+        }
+        let value = match &write.op {
+            Op::Merge(merges) => merges
+                .iter()
+                .try_fold(base, |value, merge| merge.apply(path, value).map(Some))
+                .map_err(Abort::failed)?,
+            Op::Touch | Op::Set(_) => base,
+        };
+        write.op = Op::Set(value.clone());
+        write.seen = write.seen.or(stamp);
+        Ok(value)
+    }
+
+    /// Sets a value or removes it.
+    pub(crate) fn put(&mut self, shared: &Shared, path: &Path, value: Option<Value>) -> Step<()> {
+        if let Some(value) = &value {
+            shared.check_size(path, value).map_err(Abort::failed)?;
+        }
+        let needs: &[Capability] = if value.is_some() { &[Capability::Update] } else { &[Capability::Delete] };
+        self.write(shared, path, needs, Op::Set(value))
+    }
+
+    /// Changes a value without having seen it.
+    pub(crate) fn merge(&mut self, shared: &Shared, path: &Path, merge: Merge) -> Step<()> {
+        let needs: &[Capability] = match &merge {
+            Merge::Append(item) => {
+                shared.check_size(path, item).map_err(Abort::failed)?;
+                &[Capability::Update, Capability::Append]
+            }
+            Merge::Increment(_) | Merge::Own(_) => &[Capability::Update],
+        };
+        self.write(shared, path, needs, Op::Merge(vec![merge]))
+    }
+
+    fn write(&mut self, shared: &Shared, path: &Path, needs: &[Capability], op: Op) -> Step<()> {
+        if self.isolation == Isolation::Raw {
+            return self.write_through(shared, path, needs, &op);
+        }
+        if self.writes.len() >= shared.config.max_writes {
+            return Err(Abort::failed(Error::TooLarge {
+                at: "transaction".into(),
+                what: "the number of paths written",
+                size: self.writes.len() + 1,
+                limit: shared.config.max_writes,
+            }));
+        }
+        self.buffer(shared, path, needs, op)
+    }
+
+    /// A raw transaction commits each write alone. What makes or removes a key can lose against another one; nothing of
+    /// it has happened then, and it is tried again.
+    fn write_through(&mut self, shared: &Shared, path: &Path, needs: &[Capability], op: &Op) -> Step<()> {
+        loop {
+            self.clear();
+            self.reads.begin(&shared.domain, Isolation::Raw, false);
+            let done = self
+                .buffer(shared, path, needs, op.clone())
+                .and_then(|()| self.commit(shared));
+            match done {
+                Err(Abort(Cause::Conflict)) => std::thread::yield_now(),
+                done => {
+                    self.written |= done.is_ok();
+                    self.clear();
+                    return done;
+                }
+            }
+        }
+    }
+
+    fn buffer(&mut self, shared: &Shared, path: &Path, needs: &[Capability], op: Op) -> Step<()> {
+        if let Some(at) = if self.writes.is_empty() { None } else { self.own(path.as_str(), shared) } {
+            return self.rewrite(shared, path, needs, at, op);
+        }
+        let Some(cell) = shared.index.get(path.as_str()) else {
+            if !matches!(op, Op::Set(None)) {
+                return self.create(shared, path, op);
+            }
+            // Nothing to remove. That it is not there is what the transaction has seen.
+            self.permit(path, needs)?;
+            return self.look(shared, path).map(|_| ());
+        };
+        self.permit(path, needs)?;
+        if cell.born() > self.began && self.isolation == Isolation::Hybrid && !self.reads.reads().is_empty() {
+            // The attempt may have read a former value of the path, in a cell that is gone.
+            self.reads.add_rival(cell.slot);
+            return Err(Abort::CONFLICT);
+        }
+        let seen = match self.isolation {
+            Isolation::Hybrid => self.reads.seen(cell.slot),
+            Isolation::Safe | Isolation::Raw => None,
+        };
+        if matches!(op, Op::Set(None)) {
+            self.touch_gaps(shared, path);
+        }
+        self.push(Write::cell(cell, seen, op, false));
+        Ok(())
+    }
+
+    /// A second write of the same path.
+    fn rewrite(&mut self, shared: &Shared, path: &Path, needs: &[Capability], at: usize, op: Op) -> Step<()> {
+        let (is_there, creates) = match &self.writes[at].op {
+            Op::Set(value) => (value.is_some(), self.writes[at].creates),
+            Op::Touch | Op::Merge(_) => (true, self.writes[at].creates),
+        };
+        if is_there && !creates {
+            self.permit(path, needs)?;
+        }
+        if matches!(op, Op::Set(None)) {
+            self.touch_gaps(shared, path);
+        }
+        let op = match (op, &mut self.writes[at].op) {
+            (Op::Merge(more), Op::Merge(merges)) => {
+                merges.extend(more);
+                return Ok(());
+            }
+            (Op::Merge(more), Op::Set(value)) => {
+                let merged = more
+                    .iter()
+                    .try_fold(value.clone(), |value, merge| merge.apply(path, value).map(Some));
+                Op::Set(merged.map_err(Abort::failed)?)
+            }
+            (op, _) => op,
+        };
+        self.writes[at].op = op;
+        Ok(())
+    }
+
+    /// A path that is not there: its cell, and the gaps that say so.
+    fn create(&mut self, shared: &Shared, path: &Path, op: Op) -> Step<()> {
+        self.permit(path, &[Capability::Append, Capability::Update])?;
+        if let Found::Here(..) = self.look(shared, path)? {
+            // Made by another one in between: from the start.
+            return Err(Abort::CONFLICT);
+        }
+        for branch in path.ancestors() {
+            self.refuse_leaf(shared, path, branch)?;
+        }
+        self.refuse_branch(shared, path)?;
+        self.touch_gaps(shared, path);
+        for name in path.ancestors().chain([path.as_str()]) {
+            let gap = shared.index.gap(name);
+            let seen = self.reads.seen(gap);
+            if let Some(at) = self.position(gap) {
+                self.writes[at].seen = self.writes[at].seen.or(seen);
+            }
+        }
+        self.push(Write::cell(Arc::new(Cell::new(path.clone())), None, op, true));
+        Ok(())
+    }
+
+    /// What is above a value cannot be a value.
+    fn refuse_leaf(&mut self, shared: &Shared, path: &Path, branch: &str) -> Step<()> {
+        let gap = shared.index.gap(branch);
+        let read = self
+            .reads
+            .read(&shared.domain, self.isolation, gap, || shared.index.get(branch));
+        let (cell, _) = read.map_err(|_| Abort::CONFLICT)?;
+        let is_leaf = match self.own(branch, shared) {
+            Some(at) => !matches!(self.writes[at].op, Op::Set(None)),
+            None => cell.is_some(),
+        };
+        if is_leaf { Err(Abort::failed(clash(path, "a branch", format!("a value at {branch}")))) } else { Ok(()) }
+    }
+
+    /// What has values below it cannot be a value.
+    fn refuse_branch(&mut self, shared: &Shared, path: &Path) -> Step<()> {
+        if let Some(below) = self.keys(shared, path.as_str(), 1)?.first() {
+            return Err(Abort::failed(clash(path, "a value", format!("a branch with {below}"))));
+        }
+        Ok(())
+    }
+
+    fn touch_gaps(&mut self, shared: &Shared, path: &Path) {
+        for name in path.ancestors().chain([path.as_str(), ""]) {
+            let gap = shared.index.gap(name);
+            if self.position(gap).is_none() {
+                self.push(Write::gap(gap, None));
+            }
+        }
+    }
+
+    /// The first paths below a branch, in order, as this transaction sees them.
+    pub(crate) fn keys(&mut self, shared: &Shared, branch: &str, limit: usize) -> Step<Vec<Path>> {
+        let gap = shared.index.gap(branch);
+        let read = self
+            .reads
+            .read(&shared.domain, self.isolation, gap, || lock(&shared.journal).structure.clone());
+        let (structure, _) = read.map_err(|_| Abort::CONFLICT)?;
+        let mut paths: Vec<Path> = super::below(&structure, branch)
+            .filter(|cell| match self.position(cell.slot) {
+                Some(at) => !matches!(self.writes[at].op, Op::Set(None)),
+                None => true,
+            })
+            .map(|cell| cell.path.clone())
+            .take(limit)
+            .collect();
+        let made = self.writes.iter().filter(|write| write.creates && !matches!(write.op, Op::Set(None)));
+        paths.extend(made.filter_map(|write| write.cell.as_ref()).map(|cell| cell.path.clone()).filter(|path| path.is_below(branch)));
+        paths.sort_unstable();
+        paths.dedup();
+        paths.truncate(limit);
+        Ok(paths)
+    }
+
+    /// Puts a message into the outbox, if the transaction commits.
+    pub(crate) fn send(&mut self, shared: &Shared, topic: &str, payload: Value) -> Step<()> {
+        let at = Path::new(topic).map_err(Abort::failed)?;
+        shared.check_size(&at, &payload).map_err(Abort::failed)?;
+        if self.messages.len() >= shared.config.max_messages {
+            return Err(Abort::failed(Error::TooLarge {
+                at: "transaction".into(),
+                what: "the number of messages",
+                size: self.messages.len() + 1,
+                limit: shared.config.max_messages,
+            }));
+        }
+        self.messages.push(Message {
+            id: 0,
+            topic: Arc::from(topic),
+            payload,
+        });
+        if self.isolation == Isolation::Raw {
+            self.commit(shared)?;
+            self.written = true;
+        }
+        Ok(())
+    }
+
+    /// Commits what is buffered.
+    pub(crate) fn commit(&mut self, shared: &Shared) -> Step<()> {
+        if self.writes.is_empty() && self.messages.is_empty() {
+            return Ok(());
+        }
+        let (isolation, label) = (self.isolation, self.label);
+        let messages = std::mem::take(&mut self.messages);
+        let mut recorded = None;
+        let record = |writes: &mut [Write], version: u64| {
+            recorded = shared.record(isolation, label, writes, messages, version)?;
+            let needed = shared.needed.range();
+            for write in writes.iter_mut() {
+                write.needed = needed;
+            }
+            Ok(recorded.unwrap_or(version))
+        };
+        let Self { reads, writes, .. } = self;
+        if writes.is_empty() {
+            // Messages alone change no value, but are recorded all the same.
+            record(&mut [], 0).map_err(refused)?;
+        } else {
+            match commit::commit(&shared.domain, isolation, reads, writes, label.as_u32(), record) {
+                Ok(_) => {}
+                Err(Refusal::Conflict) => return Err(Abort::CONFLICT),
+                Err(Refusal::Failed(failure)) => return Err(refused(failure)),
+            }
+        }
+        self.committed = recorded.or(self.committed);
+        Ok(())
+    }
+
+    /// The name of a key that changed under the transaction.
+    pub(crate) fn name_of(&self, shared: &Shared, slot: &Slot) -> String {
+        let written = self.writes.iter().find(|write| write.slot().address() == slot.address());
+        if let Some(cell) = written.and_then(|write| write.cell.as_ref()) {
+            return cell.path.to_string();
+        }
+        let structure = lock(&shared.journal).structure.clone();
+        let found = structure.values().find(|cell| cell.slot.address() == slot.address());
+        found.map_or_else(|| "the set of keys".into(), |cell| cell.path.to_string())
+    }
+}
+
+fn clash(path: &Path, expected: &str, found: String) -> Error {
+    Error::TypeClash {
+        path: path.to_string(),
+        expected: expected.into(),
+        found,
+    }
+}
+
+fn refused(failure: Unprepared) -> Abort {
+    match failure {
+        Unprepared::Gone => Abort::CONFLICT,
+        Unprepared::Refused(error) => Abort::failed(error),
+    }
+}
