@@ -109,7 +109,10 @@ impl Context {
         let path = Path::new(path)?;
         super::Zone::of(&path).demand(&path, &[Capability::Read])?;
         loop {
-            if let Some((Some(value), stamp)) = self.shared.index.with(path.as_str(), super::Cell::read) {
+            // Not inside the index's lock: a commit that has sealed the cell may need that lock to go on.
+            if let Some(cell) = self.shared.index.get(path.as_str())
+                && let (Some(value), stamp) = cell.read()
+            {
                 return Ok((Some(value), stamp));
             }
             let gap = self.shared.index.gap(path.as_str());

@@ -45,7 +45,7 @@ impl Index {
         shard.get(path).map(Arc::clone)
     }
 
-    /// Runs something with a cell, without a count of its own.
+    /// Looks at a cell without a count of its own. `look` must not wait for a seal: whoever holds it may need the shard.
     pub(crate) fn with<T>(&self, path: &str, look: impl FnOnce(&Cell) -> T) -> Option<T> {
         let shard = self.shard(path).read().unwrap_or_else(PoisonError::into_inner);
         shard.get(path).map(|cell| look(cell))

@@ -1,5 +1,12 @@
 //! The crate's integration tests: what each level promises, shown; and what it admits, produced.
 
+mod context_anomalies;
+mod context_durable;
+mod context_handler;
+mod context_history;
+mod context_invariants;
+mod context_model;
+mod context_refusals;
 mod interleave;
 mod invariants;
 mod retry;
