@@ -40,7 +40,11 @@ impl Label {
         if let Some(&number) = interned.numbers.get(name) {
             return Self(number);
         }
-        let name: Arc<str> = Arc::from(if interned.names.len() < NAMES { name } else { "other" });
+        let name: Arc<str> = Arc::from(if interned.names.len() < NAMES {
+            name
+        } else {
+            "other"
+        });
         if let Some(&number) = interned.numbers.get(&name) {
             return Self(number);
         }

@@ -1,4 +1,35 @@
 //! Software transactional memory with an isolation slider: whoever's commit validates may touch the data.
+//!
+//! | to do this | start at |
+//! |---|---|
+//! | share typed variables | [`TVar`], [`atomically`], [`retry`], [`check`], [`Tx::or_else`] |
+//! | count from many threads | [`Counter`] |
+//! | choose the level, a label, limits | [`Transaction`], [`Isolation`] |
+//! | share a tree of named values with history, snapshots, schema, outbox and a log | [`Context`] |
+//! | run a transaction that came as data | [`Context::request`] |
+//! | answer [`Keyed`](quintet_core::Keyed) messages | [`ContextHandler`] |
+//!
+//! Both APIs stand on one commit protocol, which is written down in `src/protocol/commit.rs`. What each level admits and
+//! forbids, and the test that shows it, is in `docs/isolation.md`.
+//!
+//! ```
+//! use quintet_stm::{Isolation, TVar, Transaction};
+//!
+//! let (from, to) = (TVar::new(100_i64), TVar::new(0_i64));
+//! Transaction::new(Isolation::Safe).run(|tx| {
+//!     let balance = tx.read(&from)?;
+//!     tx.write(&from, balance - 30)?;
+//!     tx.modify(&to, |balance| balance + 30)?;
+//!     Ok(())
+//! })?;
+//! assert_eq!((from.get(), to.get()), (70, 30));
+//! # Ok::<(), quintet_stm::Error>(())
+//! ```
+//!
+//! # Features
+//! | feature | adds |
+//! |---|---|
+//! | `testing` | `ContextHandler::fail_next_commit` |
 #![forbid(unsafe_code)]
 
 #[cfg(not(quintet_loom))]
@@ -18,8 +49,8 @@ mod typed;
 
 #[cfg(not(quintet_loom))]
 pub use context::{
-    Capability, Change, ChangeSet, Context, ContextConfig, ContextHandler, ContextTx, Field, Image, Kind, Message,
-    Operation, Path, Request, Response, Schema, Snapshot, Value, Zone,
+    Capability, Change, ChangeSet, Context, ContextConfig, ContextHandler, ContextTx, Field, Image, Kind,
+    Message, Operation, Path, Request, Response, Schema, Snapshot, Value, Zone,
 };
 pub use error::{Error, Result};
 pub use isolation::Isolation;

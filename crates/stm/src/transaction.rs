@@ -258,9 +258,10 @@ fn conflict<A: Attempts>(attempts: &A, count: u32) -> Error {
     let rivals = attempts.reads().rivals();
     Error::Conflict {
         keys: rivals.iter().map(|slot| attempts.name_of(slot)).collect(),
-        rival: rivals
-            .first()
-            .map_or_else(|| "nobody".into(), |slot| Label::from_u32(slot.writer()).name().to_string()),
+        rival: rivals.first().map_or_else(
+            || "nobody".into(),
+            |slot| Label::from_u32(slot.writer()).name().to_string(),
+        ),
         attempts: count,
     }
 }

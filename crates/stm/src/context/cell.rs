@@ -62,7 +62,12 @@ impl Cell {
 
     /// Replaces the value and answers the old one, for the caller to drop. Only by the sealer. `needed` is the range of
     /// versions that living snapshots have.
-    pub(crate) fn store(&self, stamp: Stamp, value: Option<Value>, needed: Option<(u64, u64)>) -> Option<Value> {
+    pub(crate) fn store(
+        &self,
+        stamp: Stamp,
+        value: Option<Value>,
+        needed: Option<(u64, u64)>,
+    ) -> Option<Value> {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut held.stamp, stamp);
         if before == Stamp::ORIGIN {
@@ -76,7 +81,11 @@ impl Cell {
                 if before.version() <= newest {
                     held.older.push_back((before, old.clone()));
                 }
-                while held.older.get(1).is_some_and(|(stamp, _)| stamp.version() <= oldest) {
+                while held
+                    .older
+                    .get(1)
+                    .is_some_and(|(stamp, _)| stamp.version() <= oldest)
+                {
                     held.older.pop_front();
                 }
             }
@@ -100,7 +109,11 @@ impl Cell {
             if held.stamp.version() <= version {
                 return held.value.clone();
             }
-            let older = held.older.iter().rev().find(|(stamp, _)| stamp.version() <= version);
+            let older = held
+                .older
+                .iter()
+                .rev()
+                .find(|(stamp, _)| stamp.version() <= version);
             older.and_then(|(_, value)| value.clone())
         })
     }

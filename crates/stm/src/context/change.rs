@@ -51,5 +51,8 @@ pub(crate) fn merge<'a>(sets: impl Iterator<Item = &'a ChangeSet>) -> Vec<Change
             .and_modify(|known| known.new.clone_from(&change.new))
             .or_insert_with(|| change.clone());
     }
-    merged.into_values().filter(|change| change.old != change.new).collect()
+    merged
+        .into_values()
+        .filter(|change| change.old != change.new)
+        .collect()
 }

@@ -20,6 +20,12 @@ impl Shared {
         messages: Vec<Message>,
         at_least: u64,
     ) -> Result<Option<u64>, Unprepared> {
+        for write in writes.iter() {
+            if let (Some(cell), Some(new), Op::Merge(_)) = (&write.cell, &write.new, &write.op) {
+                // A value that was set has been measured when it came in.
+                self.check_size(&cell.path, new)?;
+            }
+        }
         let is_recorded = isolation != Isolation::Raw || self.config.record_raw || self.is_durable;
         let changes_keys = |write: &Write| write.old.is_some() != write.new.is_some();
         if !is_recorded && messages.is_empty() && !writes.iter().any(changes_keys) {
@@ -40,11 +46,6 @@ impl Shared {
             let schema = self.schema.read().unwrap_or_else(PoisonError::into_inner);
             for write in writes.iter() {
                 let Some(cell) = &write.cell else { continue };
-                if let Some(new) = &write.new
-                    && matches!(write.op, Op::Merge(_))
-                {
-                    self.check_size(&cell.path, new)?;
-                }
                 if isolation != Isolation::Raw {
                     schema.check(&cell.path, write.new.as_ref())?;
                 }

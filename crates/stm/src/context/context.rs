@@ -51,7 +51,10 @@ impl Context {
 
     pub(super) fn assemble(name: &str, config: ContextConfig, journal: Journal, is_durable: bool) -> Self {
         let index = Index::new();
-        journal.structure.values().for_each(|cell| index.insert(Arc::clone(cell)));
+        journal
+            .structure
+            .values()
+            .for_each(|cell| index.insert(Arc::clone(cell)));
         Self {
             shared: Arc::new(Shared {
                 name: Arc::from(name),
@@ -213,13 +216,16 @@ impl Context {
         let _one_at_a_time = lock(&self.shared.delivery);
         let mut count = 0;
         loop {
-            let Some(message) = lock(&self.shared.journal).outbox.front().cloned() else { break };
+            let Some(message) = lock(&self.shared.journal).outbox.front().cloned() else {
+                break;
+            };
             if receive(&message).is_err() {
                 break;
             }
             let mut journal = lock(&self.shared.journal);
             if let Some(log) = &journal.log {
-                log.append(&record::encode_delivered(message.id)).map_err(Error::Log)?;
+                log.append(&record::encode_delivered(message.id))
+                    .map_err(Error::Log)?;
             }
             journal.outbox.pop_front();
             count += 1;

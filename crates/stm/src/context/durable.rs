@@ -38,7 +38,10 @@ impl Replayed {
         let version = self.version;
         let corrupted = |reason| quintet_core::Error::from(Error::Corrupted { version, reason });
         match record::decode(bytes).map_err(corrupted)? {
-            Record::Head { version, last_message } => {
+            Record::Head {
+                version,
+                last_message,
+            } => {
                 self.version = version;
                 self.base_version = version;
                 self.last_message = last_message;
@@ -64,7 +67,10 @@ impl Replayed {
         apply(&mut self.image, &set.changes);
         self.version = set.version;
         self.outbox.extend(set.messages.iter().cloned());
-        self.last_message = set.messages.last().map_or(self.last_message, |message| message.id);
+        self.last_message = set
+            .messages
+            .last()
+            .map_or(self.last_message, |message| message.id);
         self.sets.push_back(set);
         if self.sets.len() > self.keep
             && let Some(oldest) = self.sets.pop_front()
@@ -112,10 +118,15 @@ impl Context {
             keep: config.history,
             ..Replayed::default()
         };
-        let watermark = snapshot::read(&*directory, CHECKPOINT, &mut |item| replayed.take(item)).map_err(Error::Log)?;
-        let (log, recovery) = Log::open(directory.clone(), log, clock, watermark.unwrap_or(Seq::ZERO), &mut |_, bytes| {
-            replayed.take(bytes)
-        })
+        let watermark =
+            snapshot::read(&*directory, CHECKPOINT, &mut |item| replayed.take(item)).map_err(Error::Log)?;
+        let (log, recovery) = Log::open(
+            directory.clone(),
+            log,
+            clock,
+            watermark.unwrap_or(Seq::ZERO),
+            &mut |_, bytes| replayed.take(bytes),
+        )
         .map_err(Error::Log)?;
         let context = Self::assemble(name, config, replayed.into_journal(log), true);
         *lock(&context.shared.checkpoint) = Some(directory);
@@ -131,11 +142,15 @@ impl Context {
     /// [`Error::Log`]: the former checkpoint stays.
     pub fn checkpoint(&self) -> Result<()> {
         let directory = lock(&self.shared.checkpoint);
-        let Some(directory) = directory.as_ref() else { return Ok(()) };
+        let Some(directory) = directory.as_ref() else {
+            return Ok(());
+        };
         let (view, log, seq, head, messages) = {
             // One moment of state, log position and outbox: commits enter under this lock.
             let mut journal = lock(&self.shared.journal);
-            let Some(log) = journal.log.clone() else { return Ok(()) };
+            let Some(log) = journal.log.clone() else {
+                return Ok(());
+            };
             let view = Snapshot::take_locked(&self.shared, &mut journal);
             let head = record::encode_head(journal.version, journal.last_message());
             (view, log.clone(), log.last(), head, journal.outbox.clone())
@@ -147,7 +162,9 @@ impl Context {
                 for (path, value) in view.all().filter(|(path, _)| record::is_durable(path)) {
                     sink.put(&record::encode_value(path, &value))?;
                 }
-                messages.iter().try_for_each(|message| sink.put(&record::encode_message(message)))
+                messages
+                    .iter()
+                    .try_for_each(|message| sink.put(&record::encode_message(message)))
             })?;
             log.truncate(seq)
         };
@@ -170,7 +187,9 @@ impl Shared {
         if !self.is_durable {
             return Ok(());
         }
-        let Some(log) = lock(&self.journal).log.clone() else { return Ok(()) };
+        let Some(log) = lock(&self.journal).log.clone() else {
+            return Ok(());
+        };
         match log.commit().map_err(Error::Log)? {
             Commit::Done => Ok(()),
             Commit::Pending(seq) => log.wait_durable(seq, None).map_err(Error::Log),

@@ -100,7 +100,8 @@ impl ContextHandler {
             Keyed::Add { delta, .. } => {
                 let current = self.state.get(shared, &path)?;
                 let sum = Keyed::add_to(bytes_of(&path, current.as_ref())?, delta)?;
-                self.state.put(shared, &path, Some(Value::from(sum.to_le_bytes().to_vec())))?;
+                self.state
+                    .put(shared, &path, Some(Value::from(sum.to_le_bytes().to_vec())))?;
                 Ok(KeyedReply::Sum(sum))
             }
             Keyed::Delete { .. } => {
@@ -150,7 +151,9 @@ fn refusal(abort: Abort) -> quintet_core::Error {
             },
             error => error.into(),
         },
-        Cause::Conflict | Cause::Retry => quintet_core::Error::new(ErrorKind::Conflict, "a reserved key changed"),
+        Cause::Conflict | Cause::Retry => {
+            quintet_core::Error::new(ErrorKind::Conflict, "a reserved key changed")
+        }
     }
 }
 
@@ -159,7 +162,9 @@ impl MessageHandler<Keyed> for ContextHandler {
         if let Keyed::Get { key } = &message {
             let path = path_of(key)?;
             let value = self.context.get(path.as_str())?;
-            return Ok(KeyedReply::Value(bytes_of(&path, value.as_ref())?.map(<[u8]>::to_vec)));
+            return Ok(KeyedReply::Value(
+                bytes_of(&path, value.as_ref())?.map(<[u8]>::to_vec),
+            ));
         }
         self.open()?;
         let result = self.write(message).map_err(refusal);
@@ -176,7 +181,10 @@ impl MessageHandler<Keyed> for ContextHandler {
         #[cfg(feature = "testing")]
         if std::mem::take(&mut self.fail_next_commit) {
             self.end();
-            return Err(quintet_core::Error::new(ErrorKind::Io, "a test made this commit fail"));
+            return Err(quintet_core::Error::new(
+                ErrorKind::Io,
+                "a test made this commit fail",
+            ));
         }
         self.state.isolation = self.isolation;
         let committed = self.state.commit(&self.context.shared);

@@ -29,7 +29,9 @@ impl Index {
     pub(crate) fn new() -> Self {
         let hasher = RandomState::default();
         Self {
-            shards: (0..SHARDS).map(|_| RwLock::new(HashMap::with_hasher(hasher.clone()))).collect(),
+            shards: (0..SHARDS)
+                .map(|_| RwLock::new(HashMap::with_hasher(hasher.clone())))
+                .collect(),
             gaps: (0..GAPS).map(|_| pool::take()).collect(),
             hasher,
         }
@@ -53,13 +55,19 @@ impl Index {
 
     /// Only while the path's gap is sealed.
     pub(crate) fn insert(&self, cell: Arc<Cell>) {
-        let mut shard = self.shard(cell.path.as_str()).write().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self
+            .shard(cell.path.as_str())
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         shard.insert(cell.path.clone(), cell);
     }
 
     /// Only while the path's gap is sealed.
     pub(crate) fn remove(&self, path: &Path) {
-        let mut shard = self.shard(path.as_str()).write().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self
+            .shard(path.as_str())
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         shard.remove(path.as_str());
     }
 

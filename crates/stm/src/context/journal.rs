@@ -53,7 +53,13 @@ pub(crate) struct Draft {
 impl Journal {
     /// Gives the draft a version that is not below `at_least`, logs it, and enters it everywhere. Nothing has happened if
     /// this fails.
-    pub(crate) fn enter(&mut self, domain: &Domain, at_least: u64, limits: &super::ContextConfig, mut draft: Draft) -> Result<u64> {
+    pub(crate) fn enter(
+        &mut self,
+        domain: &Domain,
+        at_least: u64,
+        limits: &super::ContextConfig,
+        mut draft: Draft,
+    ) -> Result<u64> {
         let too_many = |what, size: usize, limit| Error::TooLarge {
             at: "context".into(),
             what,
@@ -66,7 +72,11 @@ impl Journal {
         }
         let waiting = self.outbox.len() + draft.set.messages.len();
         if !draft.set.messages.is_empty() && waiting > limits.max_messages {
-            return Err(too_many("the number of undelivered messages", waiting, limits.max_messages));
+            return Err(too_many(
+                "the number of undelivered messages",
+                waiting,
+                limits.max_messages,
+            ));
         }
         let version = at_least.max(self.version + 1).max(domain.now() + 1);
         draft.set.version = version;
@@ -74,7 +84,8 @@ impl Journal {
             message.id = id;
         }
         if let Some(log) = &self.log {
-            log.append(&record::encode_change_set(&draft.set)).map_err(Error::Log)?;
+            log.append(&record::encode_change_set(&draft.set))
+                .map_err(Error::Log)?;
         }
         self.last_message += draft.set.messages.len() as u64;
         self.outbox.extend(draft.set.messages.iter().cloned());
@@ -102,7 +113,13 @@ impl Journal {
     }
 
     /// Starts from a state that was stored.
-    pub(crate) fn restore(&mut self, version: u64, base: Image, outbox: VecDeque<Message>, last_message: u64) {
+    pub(crate) fn restore(
+        &mut self,
+        version: u64,
+        base: Image,
+        outbox: VecDeque<Message>,
+        last_message: u64,
+    ) {
         self.version = version;
         self.base_version = version;
         self.base = base;

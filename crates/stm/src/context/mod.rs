@@ -3,7 +3,7 @@
 //! | file | role |
 //! |---|---|
 //! | `context` | the handle: make, run, read |
-//! | `tx`, `state` | one attempt: what its body may do, what it has read and buffered |
+//! | `tx`, `state`, `tree` | one attempt: what its body may do, what it has read and buffered, keys made and removed |
 //! | `write`, `commit` | a buffered write, and what a commit records |
 //! | `cell`, `index` | versioned values, and finding them |
 //! | `journal` | the order of commits: versions, history, outbox, log |
@@ -28,6 +28,7 @@ mod request;
 mod schema;
 mod snapshot;
 mod state;
+mod tree;
 mod tx;
 mod value;
 mod write;
@@ -49,8 +50,8 @@ pub use zone::{Capability, Zone};
 use crate::{Error, Result, primitive::lock, protocol::domain::Domain};
 use cell::Cell;
 use index::Index;
-use quintet_log::Directory;
 use journal::{Journal, Needed};
+use quintet_log::Directory;
 use std::sync::{Arc, Mutex, RwLock};
 
 /// What all handles of one context share.
@@ -96,13 +97,18 @@ impl Shared {
 }
 
 /// The cells below a branch, in order of their paths. All of them below the empty one.
-fn below<'a>(structure: &'a im::OrdMap<Path, Arc<Cell>>, branch: &str) -> Box<dyn Iterator<Item = &'a Arc<Cell>> + 'a> {
+fn below<'a>(
+    structure: &'a im::OrdMap<Path, Arc<Cell>>,
+    branch: &str,
+) -> Box<dyn Iterator<Item = &'a Arc<Cell>> + 'a> {
     let start = format!("{branch}.");
     if branch.is_empty() {
         return Box::new(structure.values());
     }
-    let from: (std::ops::Bound<&str>, std::ops::Bound<&str>) =
-        (std::ops::Bound::Included(start.as_str()), std::ops::Bound::Unbounded);
+    let from: (std::ops::Bound<&str>, std::ops::Bound<&str>) = (
+        std::ops::Bound::Included(start.as_str()),
+        std::ops::Bound::Unbounded,
+    );
     let cells = structure.range::<_, str>(from).map(|(_, cell)| cell);
     Box::new(cells.take_while(move |cell| cell.path.as_str().starts_with(&start)))
 }

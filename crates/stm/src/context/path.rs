@@ -57,7 +57,11 @@ impl Path {
 
     /// Whether the path lies below `branch`; everything lies below the empty one.
     pub(crate) fn is_below(&self, branch: &str) -> bool {
-        branch.is_empty() || self.0.strip_prefix(branch).is_some_and(|rest| rest.starts_with('.'))
+        branch.is_empty()
+            || self
+                .0
+                .strip_prefix(branch)
+                .is_some_and(|rest| rest.starts_with('.'))
     }
 }
 

@@ -109,7 +109,9 @@ pub(crate) fn encode_change_set(set: &ChangeSet) -> Vec<u8> {
         }
     }
     put_count(&mut out, set.messages.len());
-    set.messages.iter().for_each(|message| put_message(&mut out, message));
+    set.messages
+        .iter()
+        .for_each(|message| put_message(&mut out, message));
     out
 }
 
@@ -205,7 +207,9 @@ impl<'a> Reader<'a> {
             6 => Value::Bytes(Arc::new(self.bytes()?.to_vec())),
             7 => {
                 let count = self.count()?;
-                let items = (0..count).map(|_| self.next_value(depth + 1)).collect::<Read<Vec<_>>>()?;
+                let items = (0..count)
+                    .map(|_| self.next_value(depth + 1))
+                    .collect::<Read<Vec<_>>>()?;
                 Value::from(items)
             }
             8 => {

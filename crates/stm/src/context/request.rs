@@ -96,7 +96,13 @@ impl Request {
         let at = format!("ops[{at}]");
         let fields = map(&at, op)?;
         let (Some((name, what)), 1) = (fields.iter().next(), fields.len()) else {
-            return malformed(at, format!("expected one of set, increment, append, delete, found {} fields", fields.len()));
+            return malformed(
+                at,
+                format!(
+                    "expected one of set, increment, append, delete, found {} fields",
+                    fields.len()
+                ),
+            );
         };
         let at = format!("{at}.{name}");
         match name.as_str() {
@@ -108,7 +114,10 @@ impl Request {
             "increment" => {
                 for (path, delta) in map(&at, what)? {
                     let Some(delta) = delta.as_int() else {
-                        return malformed(format!("{at}.{path}"), format!("expected int, found {}", delta.kind()));
+                        return malformed(
+                            format!("{at}.{path}"),
+                            format!("expected int, found {}", delta.kind()),
+                        );
                     };
                     self.ops.push(Operation::Increment(Path::new(path)?, delta));
                 }
@@ -155,7 +164,10 @@ fn stamp_of(path: &str, stamp: &Value) -> Result<Option<Stamp>> {
             Some(stamp) => Ok(Some(stamp)),
             None => malformed(format!("reads.{path}"), format!("{number} is no stamp")),
         },
-        other => malformed(format!("reads.{path}"), format!("expected a stamp or null, found {}", other.kind())),
+        other => malformed(
+            format!("reads.{path}"),
+            format!("expected a stamp or null, found {}", other.kind()),
+        ),
     }
 }
 
@@ -171,7 +183,11 @@ impl Context {
             (Isolation::Hybrid, false) => Isolation::Safe,
             (isolation, _) => isolation,
         };
-        let who = if request.who.is_empty() { "request" } else { &request.who };
+        let who = if request.who.is_empty() {
+            "request"
+        } else {
+            &request.who
+        };
         let ((), version) = self.transact(&Transaction::new(isolation).label(who), |tx| {
             let stale = request.stale(tx)?;
             if !stale.is_empty() {
@@ -198,7 +214,10 @@ impl Context {
                 changes: Vec::new(),
             });
         };
-        let changes = self.change_set(version).map(|set| set.changes.clone()).unwrap_or_default();
+        let changes = self
+            .change_set(version)
+            .map(|set| set.changes.clone())
+            .unwrap_or_default();
         Ok(Response { version, changes })
     }
 }

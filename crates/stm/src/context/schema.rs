@@ -104,7 +104,11 @@ impl Field {
             })
         };
         let Some(value) = value else {
-            return if self.required { broken("required and missing".into()) } else { Ok(()) };
+            return if self.required {
+                broken("required and missing".into())
+            } else {
+                Ok(())
+            };
         };
         if !self.kind.admits(value) {
             return Err(Error::TypeClash {
@@ -115,9 +119,9 @@ impl Field {
         }
         let Some(size) = measure(value) else { return Ok(()) };
         match (self.least, self.most) {
-            // Written so that a number that compares with nothing is refused.
-            (Some(least), _) if !(size >= least) => broken(format!("{size} is below {least}")),
-            (_, Some(most)) if !(size <= most) => broken(format!("{size} is above {most}")),
+            _ if size.is_nan() => broken("not a number".into()),
+            (Some(least), _) if size < least => broken(format!("{size} is below {least}")),
+            (_, Some(most)) if size > most => broken(format!("{size} is above {most}")),
             _ => Ok(()),
         }
     }
@@ -179,7 +183,9 @@ impl Schema {
 
     /// Checks what a path is to hold.
     pub(crate) fn check(&self, path: &Path, value: Option<&Value>) -> Result<()> {
-        self.fields.get(path).map_or(Ok(()), |field| field.check(path, value))
+        self.fields
+            .get(path)
+            .map_or(Ok(()), |field| field.check(path, value))
     }
 
     /// The values to set for paths that are not there.

@@ -3,7 +3,14 @@
 //! Taking one is O(1) in the number of keys: the key structure is a persistent map, shared; cells keep their old values
 //! from then on, for as long as a snapshot needs them.
 
-use super::{Shared, below, cell::Cell, journal::{Image, Journal}, path::Path, value::Value, zone::{Capability, Zone}};
+use super::{
+    Shared, below,
+    cell::Cell,
+    journal::{Image, Journal},
+    path::Path,
+    value::Value,
+    zone::{Capability, Zone},
+};
 use crate::primitive::lock;
 use im::OrdMap;
 use std::{fmt, sync::Arc};
@@ -38,7 +45,9 @@ impl Snapshot {
     #[must_use]
     pub fn get(&self, path: &str) -> Option<Value> {
         let cell = self.structure.get(path)?;
-        Self::is_readable(cell).then(|| cell.read_at(self.version)).flatten()
+        Self::is_readable(cell)
+            .then(|| cell.read_at(self.version))
+            .flatten()
     }
 
     /// Every path below a branch, with its value, in order; `""` is the whole context.
@@ -73,6 +82,8 @@ impl Drop for Snapshot {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("Snapshot")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,6 @@
 
 use super::{
     Shared,
-    cell::Cell,
     change::Message,
     path::Path,
     value::Value,
@@ -30,7 +29,7 @@ pub(crate) struct State {
     pub(crate) admin: bool,
     pub(crate) label: Label,
     pub(crate) reads: ReadSet,
-    writes: Vec<Write>,
+    pub(super) writes: Vec<Write>,
     /// Where in `writes` a slot is.
     index: HashMap<usize, usize, foldhash::fast::RandomState>,
     /// Where in `writes` a path is that this transaction makes; the shared index does not know it yet.
@@ -44,7 +43,7 @@ pub(crate) struct State {
 }
 
 /// A path looked up.
-enum Found {
+pub(super) enum Found {
     Here(Value, Stamp),
     Missing,
 }
@@ -79,18 +78,18 @@ impl State {
         self.messages.clear();
     }
 
-    fn position(&self, slot: &Slot) -> Option<usize> {
+    pub(super) fn position(&self, slot: &Slot) -> Option<usize> {
         self.index.get(&slot.address()).copied()
     }
 
-    fn own(&self, path: &str, shared: &Shared) -> Option<usize> {
+    pub(super) fn own(&self, path: &str, shared: &Shared) -> Option<usize> {
         match self.made.get(path) {
             Some(at) => Some(*at),
             None => shared.index.with(path, |cell| self.position(cell.slot)).flatten(),
         }
     }
 
-    fn push(&mut self, write: Write) {
+    pub(super) fn push(&mut self, write: Write) {
         if let Some(cell) = write.cell.as_ref().filter(|_| write.creates) {
             self.made.insert(cell.path.clone(), self.writes.len());
         }
@@ -98,7 +97,7 @@ impl State {
         self.writes.push(write);
     }
 
-    fn permit(&self, path: &Path, any_of: &[Capability]) -> Step<()> {
+    pub(super) fn permit(&self, path: &Path, any_of: &[Capability]) -> Step<()> {
         if !self.admin {
             Zone::of(path).demand(path, any_of).map_err(Abort::failed)?;
         }
@@ -106,7 +105,7 @@ impl State {
     }
 
     /// Reads the shared state.
-    fn look(&mut self, shared: &Shared, path: &Path) -> Step<Found> {
+    pub(super) fn look(&mut self, shared: &Shared, path: &Path) -> Step<Found> {
         let Self { reads, isolation, .. } = self;
         loop {
             if let Some(cell) = shared.index.get(path.as_str()) {
@@ -117,7 +116,9 @@ impl State {
                 }
             }
             let gap = shared.index.gap(path.as_str());
-            let read = reads.read(&shared.domain, *isolation, gap, || shared.index.with(path.as_str(), |_| ()));
+            let read = reads.read(&shared.domain, *isolation, gap, || {
+                shared.index.with(path.as_str(), |_| ())
+            });
             let (there, _) = read.map_err(|_| Abort::CONFLICT)?;
             if there.is_none() {
                 return Ok(Found::Missing);
@@ -149,7 +150,11 @@ impl State {
     }
 
     fn fetch(&mut self, shared: &Shared, path: &Path) -> Step<Option<Value>> {
-        let Some(at) = (if self.writes.is_empty() { None } else { self.own(path.as_str(), shared) }) else {
+        let Some(at) = (if self.writes.is_empty() {
+            None
+        } else {
+            self.own(path.as_str(), shared)
+        }) else {
             return Ok(match self.look(shared, path)? {
                 Found::Here(value, _) => Some(value),
                 Found::Missing => None,
@@ -188,7 +193,11 @@ impl State {
         if let Some(value) = &value {
             shared.check_size(path, value).map_err(Abort::failed)?;
         }
-        let needs: &[Capability] = if value.is_some() { &[Capability::Update] } else { &[Capability::Delete] };
+        let needs: &[Capability] = if value.is_some() {
+            &[Capability::Update]
+        } else {
+            &[Capability::Delete]
+        };
         self.write(shared, path, needs, Op::Set(value))
     }
 
@@ -240,7 +249,11 @@ impl State {
     }
 
     fn buffer(&mut self, shared: &Shared, path: &Path, needs: &[Capability], op: Op) -> Step<()> {
-        if let Some(at) = if self.writes.is_empty() { None } else { self.own(path.as_str(), shared) } {
+        if let Some(at) = if self.writes.is_empty() {
+            None
+        } else {
+            self.own(path.as_str(), shared)
+        } {
             return self.rewrite(shared, path, needs, at, op);
         }
         let Some(cell) = shared.index.get(path.as_str()) else {
@@ -295,83 +308,6 @@ impl State {
         };
         self.writes[at].op = op;
         Ok(())
-    }
-
-    /// A path that is not there: its cell, and the gaps that say so.
-    fn create(&mut self, shared: &Shared, path: &Path, op: Op) -> Step<()> {
-        self.permit(path, &[Capability::Append, Capability::Update])?;
-        if let Found::Here(..) = self.look(shared, path)? {
-            // Made by another one in between: from the start.
-            return Err(Abort::CONFLICT);
-        }
-        for branch in path.ancestors() {
-            self.refuse_leaf(shared, path, branch)?;
-        }
-        self.refuse_branch(shared, path)?;
-        self.touch_gaps(shared, path);
-        for name in path.ancestors().chain([path.as_str()]) {
-            let gap = shared.index.gap(name);
-            let seen = self.reads.seen(gap);
-            if let Some(at) = self.position(gap) {
-                self.writes[at].seen = self.writes[at].seen.or(seen);
-            }
-        }
-        self.push(Write::cell(Arc::new(Cell::new(path.clone())), None, op, true));
-        Ok(())
-    }
-
-    /// What is above a value cannot be a value.
-    fn refuse_leaf(&mut self, shared: &Shared, path: &Path, branch: &str) -> Step<()> {
-        let gap = shared.index.gap(branch);
-        let read = self
-            .reads
-            .read(&shared.domain, self.isolation, gap, || shared.index.get(branch));
-        let (cell, _) = read.map_err(|_| Abort::CONFLICT)?;
-        let is_leaf = match self.own(branch, shared) {
-            Some(at) => !matches!(self.writes[at].op, Op::Set(None)),
-            None => cell.is_some(),
-        };
-        if is_leaf { Err(Abort::failed(clash(path, "a branch", format!("a value at {branch}")))) } else { Ok(()) }
-    }
-
-    /// What has values below it cannot be a value.
-    fn refuse_branch(&mut self, shared: &Shared, path: &Path) -> Step<()> {
-        if let Some(below) = self.keys(shared, path.as_str(), 1)?.first() {
-            return Err(Abort::failed(clash(path, "a value", format!("a branch with {below}"))));
-        }
-        Ok(())
-    }
-
-    fn touch_gaps(&mut self, shared: &Shared, path: &Path) {
-        for name in path.ancestors().chain([path.as_str(), ""]) {
-            let gap = shared.index.gap(name);
-            if self.position(gap).is_none() {
-                self.push(Write::gap(gap, None));
-            }
-        }
-    }
-
-    /// The first paths below a branch, in order, as this transaction sees them.
-    pub(crate) fn keys(&mut self, shared: &Shared, branch: &str, limit: usize) -> Step<Vec<Path>> {
-        let gap = shared.index.gap(branch);
-        let read = self
-            .reads
-            .read(&shared.domain, self.isolation, gap, || lock(&shared.journal).structure.clone());
-        let (structure, _) = read.map_err(|_| Abort::CONFLICT)?;
-        let mut paths: Vec<Path> = super::below(&structure, branch)
-            .filter(|cell| match self.position(cell.slot) {
-                Some(at) => !matches!(self.writes[at].op, Op::Set(None)),
-                None => true,
-            })
-            .map(|cell| cell.path.clone())
-            .take(limit)
-            .collect();
-        let made = self.writes.iter().filter(|write| write.creates && !matches!(write.op, Op::Set(None)));
-        paths.extend(made.filter_map(|write| write.cell.as_ref()).map(|cell| cell.path.clone()).filter(|path| path.is_below(branch)));
-        paths.sort_unstable();
-        paths.dedup();
-        paths.truncate(limit);
-        Ok(paths)
     }
 
     /// Puts a message into the outbox, if the transaction commits.
@@ -431,21 +367,18 @@ impl State {
 
     /// The name of a key that changed under the transaction.
     pub(crate) fn name_of(&self, shared: &Shared, slot: &Slot) -> String {
-        let written = self.writes.iter().find(|write| write.slot().address() == slot.address());
+        let written = self
+            .writes
+            .iter()
+            .find(|write| write.slot().address() == slot.address());
         if let Some(cell) = written.and_then(|write| write.cell.as_ref()) {
             return cell.path.to_string();
         }
         let structure = lock(&shared.journal).structure.clone();
-        let found = structure.values().find(|cell| cell.slot.address() == slot.address());
+        let found = structure
+            .values()
+            .find(|cell| cell.slot.address() == slot.address());
         found.map_or_else(|| "the set of keys".into(), |cell| cell.path.to_string())
-    }
-}
-
-fn clash(path: &Path, expected: &str, found: String) -> Error {
-    Error::TypeClash {
-        path: path.to_string(),
-        expected: expected.into(),
-        found,
     }
 }
 

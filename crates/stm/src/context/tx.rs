@@ -1,12 +1,6 @@
 //! [`ContextTx`]: what the body of a context's transaction may do.
 
-use super::{
-    Context, Shared,
-    path::Path,
-    state::State,
-    value::Value,
-    write::Merge,
-};
+use super::{Context, Shared, path::Path, state::State, value::Value, write::Merge};
 use crate::{
     Error, Isolation, Result, Transaction,
     protocol::{read_set::ReadSet, slot::Slot, stamp::Stamp},
@@ -70,7 +64,8 @@ impl ContextTx<'_> {
     /// # Errors
     /// As [`set`](Self::set). What is no number, or an overflow, fails the transaction when it commits.
     pub fn increment(&mut self, path: &str, delta: i64) -> Step<()> {
-        self.state.merge(self.shared, &Path::new(path)?, Merge::Increment(delta))
+        self.state
+            .merge(self.shared, &Path::new(path)?, Merge::Increment(delta))
     }
 
     /// Appends to a list without reading it: never conflicts with other appends. What is not there is an empty list.
@@ -78,7 +73,8 @@ impl ContextTx<'_> {
     /// # Errors
     /// As [`set`](Self::set). What is no list fails the transaction when it commits.
     pub fn append(&mut self, path: &str, item: impl Into<Value>) -> Step<()> {
-        self.state.merge(self.shared, &Path::new(path)?, Merge::Append(item.into()))
+        self.state
+            .merge(self.shared, &Path::new(path)?, Merge::Append(item.into()))
     }
 
     /// Changes whatever the value is when the transaction commits: never conflicts with other merges. It may run more
@@ -91,7 +87,8 @@ impl ContextTx<'_> {
         path: &str,
         merge: impl Fn(Option<Value>) -> Result<Value> + Send + Sync + 'static,
     ) -> Step<()> {
-        self.state.merge(self.shared, &Path::new(path)?, Merge::Own(Arc::new(merge)))
+        self.state
+            .merge(self.shared, &Path::new(path)?, Merge::Own(Arc::new(merge)))
     }
 
     /// The first `limit` paths below a branch, in order; `""` is the whole context. In safe mode a path that appears or
@@ -200,6 +197,7 @@ impl Context {
     /// # Errors
     /// As [`transact`](Self::transact).
     pub fn run<R>(&self, isolation: Isolation, body: impl FnMut(&mut ContextTx<'_>) -> Step<R>) -> Result<R> {
-        self.transact(&Transaction::new(isolation), body).map(|(output, _)| output)
+        self.transact(&Transaction::new(isolation), body)
+            .map(|(output, _)| output)
     }
 }

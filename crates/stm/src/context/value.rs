@@ -101,11 +101,14 @@ impl Value {
             Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => 16,
             Self::Str(text) => 16 + text.len(),
             Self::Bytes(bytes) => 16 + bytes.len(),
-            Self::List(list) => list
-                .iter()
-                .try_fold(16_usize, |sum, item| Some(sum.saturating_add(item.measure(depth + 1)?)))?,
+            Self::List(list) => list.iter().try_fold(16_usize, |sum, item| {
+                Some(sum.saturating_add(item.measure(depth + 1)?))
+            })?,
             Self::Map(map) => map.iter().try_fold(16_usize, |sum, (name, item)| {
-                Some(sum.saturating_add(16 + name.len()).saturating_add(item.measure(depth + 1)?))
+                Some(
+                    sum.saturating_add(16 + name.len())
+                        .saturating_add(item.measure(depth + 1)?),
+                )
             })?,
         })
     }

@@ -43,11 +43,16 @@ impl Merge {
         };
         match self {
             Self::Increment(delta) => match value.unwrap_or(Value::Int(0)) {
-                Value::Int(current) => current.checked_add(*delta).map(Value::Int).ok_or_else(|| Error::Overflow {
-                    key: path.to_string(),
-                    current,
-                    delta: *delta,
-                }),
+                Value::Int(current) => {
+                    current
+                        .checked_add(*delta)
+                        .map(Value::Int)
+                        .ok_or_else(|| Error::Overflow {
+                            key: path.to_string(),
+                            current,
+                            delta: *delta,
+                        })
+                }
                 #[expect(clippy::cast_precision_loss, reason = "the value is a float already")]
                 Value::Float(current) => Ok(Value::Float(current + *delta as f64)),
                 other => Err(clash("int or float", &other)),
@@ -143,9 +148,9 @@ impl Pending for Write {
             Op::Set(value) => value.clone(),
             Op::Merge(merges) => {
                 let path = &cell.path;
-                merges
-                    .iter()
-                    .try_fold(self.old.clone(), |value, merge| merge.apply(path, value).map(Some))?
+                merges.iter().try_fold(self.old.clone(), |value, merge| {
+                    merge.apply(path, value).map(Some)
+                })?
             }
         };
         Ok(())
@@ -171,6 +176,8 @@ impl Pending for Write {
 impl fmt::Debug for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.cell.as_ref().map(|cell| &cell.path);
-        f.debug_struct("Write").field("path", &path).finish_non_exhaustive()
+        f.debug_struct("Write")
+            .field("path", &path)
+            .finish_non_exhaustive()
     }
 }

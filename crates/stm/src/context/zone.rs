@@ -78,7 +78,10 @@ impl Zone {
         let leaf = path.leaf().as_bytes();
         PREFIXES
             .iter()
-            .find(|(prefix, _)| leaf.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes())))
+            .find(|(prefix, _)| {
+                leaf.get(..prefix.len())
+                    .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+            })
             .map_or(Self::Data, |(_, zone)| *zone)
     }
 

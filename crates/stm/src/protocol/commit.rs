@@ -107,7 +107,9 @@ impl<P: Pending> Sealed<'_, P> {
         }
         let mut latest = version;
         for entry in &mut self.pending[..count] {
-            let Some(word) = entry.before().take() else { continue };
+            let Some(word) = entry.before().take() else {
+                continue;
+            };
             let slot = entry.slot();
             if entry.is_stale() {
                 slot.unseal(word);
@@ -176,7 +178,9 @@ fn seal<P: Pending>(
         let word = match slot.seal(reads.is_aged()) {
             Ok(word) => word,
             Err(Reserved) => {
-                let in_turn = (isolation == Isolation::Raw).then(|| seal_in_turn(domain, slot)).flatten();
+                let in_turn = (isolation == Isolation::Raw)
+                    .then(|| seal_in_turn(domain, slot))
+                    .flatten();
                 in_turn.ok_or_else(|| {
                     reads.add_rival(slot);
                     Changed
@@ -208,10 +212,18 @@ fn validate<P: Pending>(reads: &mut ReadSet, sealed: &mut Sealed<'_, P>) -> Resu
     for at in 0..reads.reads().len() {
         let Read { slot, stamp } = reads.reads()[at];
         let word = slot.word();
-        let current = if word.has(Word::SEALED) { sealed.before(slot) } else { Some(word) };
+        let current = if word.has(Word::SEALED) {
+            sealed.before(slot)
+        } else {
+            Some(word)
+        };
         if current.is_none_or(|word| word.stamp() != stamp) {
             reads.add_rival(slot);
         }
     }
-    if reads.rivals().is_empty() { Ok(()) } else { Err(Changed) }
+    if reads.rivals().is_empty() {
+        Ok(())
+    } else {
+        Err(Changed)
+    }
 }

@@ -103,7 +103,14 @@ impl<'a> Attempt<'a> {
     }
 
     fn commit(mut self) -> bool {
-        let result = commit(self.domain, self.isolation, &mut self.reads, &mut self.writes, 1, |_, v| Ok(v));
+        let result = commit(
+            self.domain,
+            self.isolation,
+            &mut self.reads,
+            &mut self.writes,
+            1,
+            |_, v| Ok(v),
+        );
         self.reads.end();
         !matches!(result, Err(Refusal::Conflict | Refusal::Failed(())))
     }
@@ -119,7 +126,9 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
 fn add_one(domain: &Domain, isolation: Isolation, slot: &'static Slot) -> bool {
     (0..2).any(|_| {
         let mut attempt = Attempt::begin(domain, isolation, false);
-        let Some(now) = attempt.read(slot) else { return false };
+        let Some(now) = attempt.read(slot) else {
+            return false;
+        };
         attempt.write(slot, now + 1);
         attempt.commit()
     })
@@ -173,7 +182,9 @@ fn safe_writes_do_not_skew() {
         let (domain, (x, y)) = (Arc::new(Domain::new(0)), two_slots());
         let run = |domain: &Domain, reads: &'static Slot, writes: &'static Slot| {
             let mut attempt = Attempt::begin(domain, Isolation::Safe, false);
-            let Some(0) = attempt.read(reads) else { return false };
+            let Some(0) = attempt.read(reads) else {
+                return false;
+            };
             attempt.write(writes, 1);
             attempt.commit()
         };
@@ -205,7 +216,12 @@ fn a_sleeper_is_woken() {
             if attempt.read(x) == Some(1) {
                 break;
             }
-            let seen: Vec<_> = attempt.reads.reads().iter().map(|read| (read.slot, read.stamp)).collect();
+            let seen: Vec<_> = attempt
+                .reads
+                .reads()
+                .iter()
+                .map(|read| (read.slot, read.stamp))
+                .collect();
             domain.waiters.wait(seen.into_iter(), None);
         }
         writer.join().unwrap();
@@ -248,10 +264,16 @@ fn a_retired_variable_is_not_written() {
             let domain = Arc::clone(&domain);
             let mut attempt = Attempt::begin(&domain, Isolation::Hybrid, false);
             attempt.write(x, 7);
-            let Attempt { mut reads, mut writes, .. } = attempt;
+            let Attempt {
+                mut reads,
+                mut writes,
+                ..
+            } = attempt;
             let domain = Arc::clone(&domain);
             thread::spawn(move || {
-                let done = commit(&domain, Isolation::Hybrid, &mut reads, &mut writes, 1, |_, v| Ok(v));
+                let done = commit(&domain, Isolation::Hybrid, &mut reads, &mut writes, 1, |_, v| {
+                    Ok(v)
+                });
                 assert!(done.is_ok());
             })
         };

@@ -9,7 +9,11 @@
 //! The moment of a safe attempt is `moment`, a value of the clock. A variable stamped later moves the moment on, if all
 //! that was read is still unchanged.
 
-use super::{domain::Domain, slot::Slot, stamp::{Stamp, Word}};
+use super::{
+    domain::Domain,
+    slot::Slot,
+    stamp::{Stamp, Word},
+};
 use crate::{Isolation, primitive::Spin};
 use std::collections::HashMap;
 

@@ -165,7 +165,8 @@ impl Slot {
         self.generation
             .store(self.generation().wrapping_add(1), Ordering::Release);
         // The next variable starts at the origin. Not a store: an aged transaction may drop its reservation meanwhile.
-        self.word.fetch_and(Word::RESERVED | Word::WATCHED, Ordering::AcqRel);
+        self.word
+            .fetch_and(Word::RESERVED | Word::WATCHED, Ordering::AcqRel);
     }
 
     #[inline]

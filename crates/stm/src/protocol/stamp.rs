@@ -25,7 +25,11 @@ impl Stamp {
     /// The number as it crosses an interface, or `None` if it is no stamp (53 bits).
     #[must_use]
     pub const fn from_u64(number: u64) -> Option<Self> {
-        if number <= Self::MAX { Some(Self(number)) } else { None }
+        if number <= Self::MAX {
+            Some(Self(number))
+        } else {
+            None
+        }
     }
 
     /// The number as it crosses an interface.

@@ -53,7 +53,7 @@ impl Tickets {
 
     /// Queues, and blocks until all earlier tickets are done. `None` = this thread holds one already.
     pub(crate) fn take(&self) -> Option<Ticket<'_>> {
-        self.enter().then_some(Ticket { tickets: self })
+        self.enter().then(|| Ticket { tickets: self })
     }
 
     /// As [`take`](Self::take), for who cannot borrow: [`leave`](Self::leave) must follow. False = not entered.

@@ -47,7 +47,9 @@ impl Counter {
     #[must_use]
     pub fn new() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let count = (cores * Self::STRIPES_PER_CORE).next_power_of_two().min(Self::MOST_STRIPES);
+        let count = (cores * Self::STRIPES_PER_CORE)
+            .next_power_of_two()
+            .min(Self::MOST_STRIPES);
         Self {
             stripes: Arc::new(Stripes {
                 lines: (0..count).map(|_| pool::take_line()).collect(),

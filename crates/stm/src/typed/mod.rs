@@ -2,10 +2,12 @@
 
 mod bits;
 mod counter;
+mod run;
 mod tvar;
 mod tx;
 mod write_set;
 
 pub use counter::Counter;
+pub use run::atomically;
 pub use tvar::TVar;
-pub use tx::{MAX_TOUCHED, Tx, atomically};
+pub use tx::{MAX_TOUCHED, Tx};

@@ -4,12 +4,12 @@
 //! never waits for a writer's copy and touches no shared count.
 
 use super::bits;
+use crate::primitive::{Spin, lock};
 use crate::protocol::{
     pool,
     slot::Slot,
     stamp::{Stamp, Word},
 };
-use crate::primitive::{Spin, lock};
 use arc_swap::ArcSwapOption;
 use std::{
     any::Any,
@@ -171,6 +171,9 @@ pub(crate) fn name_of(slot: &Slot) -> String {
 impl<T: Any + Clone + Send + Sync + fmt::Debug> fmt::Debug for TVar<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (value, stamp) = self.get_stamped();
-        f.debug_struct("TVar").field("value", &value).field("stamp", &stamp).finish()
+        f.debug_struct("TVar")
+            .field("value", &value)
+            .field("stamp", &stamp)
+            .finish()
     }
 }

@@ -6,32 +6,27 @@ use super::{
     write_set::{Boxed, Merge, Op, WriteSet},
 };
 use crate::{
-    Error, Isolation, Result, Transaction,
+    Error, Isolation,
     protocol::{
         commit::{self, Refusal},
         domain::Domain,
         read_set::ReadSet,
         slot::Slot,
     },
-    transaction::{Abort, Attempts, Cause, Step, run},
+    transaction::{Abort, Cause, Step},
 };
-use std::{any::Any, cell::Cell};
+use std::any::Any;
 
 /// The domain of all typed variables.
-static DOMAIN: Domain = Domain::new(0);
+pub(super) static DOMAIN: Domain = Domain::new(0);
 
 /// Variables read, or written, by one transaction: more is refused, so that memory is bounded.
 pub const MAX_TOUCHED: usize = 1 << 20;
 
-thread_local! {
-    /// The buffers of this thread's last transaction, for its next one.
-    static BUFFERS: Cell<Option<Box<Buffers>>> = const { Cell::new(None) };
-}
-
 #[derive(Debug, Default)]
-struct Buffers {
-    reads: ReadSet,
-    writes: WriteSet,
+pub(super) struct Buffers {
+    pub(super) reads: ReadSet,
+    pub(super) writes: WriteSet,
 }
 
 /// One attempt at a transaction. The body gets it, and may run more than once.
@@ -39,100 +34,10 @@ struct Buffers {
 /// Body rules: no side effects but through `tx`, and no waiting for another thread except by [`retry`](crate::retry).
 #[derive(Debug)]
 pub struct Tx {
-    buffers: Box<Buffers>,
-    isolation: Isolation,
-    label: u32,
-    written: bool,
-}
-
-/// Runs a body as a hybrid transaction: its writes happen all at once or not at all, and no update is lost. For other
-/// levels, labels and limits see [`Transaction`].
-///
-/// ```
-/// use quintet_stm::{TVar, atomically, check};
-///
-/// let stock = TVar::new(3_u32);
-/// let left = atomically(|tx| {
-///     let now = tx.read(&stock)?;
-///     check(now > 0)?; // sleeps until there is some
-///     tx.write(&stock, now - 1)?;
-///     Ok(now - 1)
-/// }).unwrap();
-/// assert_eq!(left, 2);
-/// ```
-///
-/// # Errors
-/// [`Error::Body`] when the body refuses; the others say what the body did wrong. Never a conflict: a transaction that
-/// keeps losing is given precedence.
-#[inline]
-pub fn atomically<R>(body: impl FnMut(&mut Tx) -> Step<R>) -> Result<R> {
-    Transaction::default().run(body)
-}
-
-impl Transaction {
-    /// Runs a body over typed variables.
-    ///
-    /// # Errors
-    /// As [`atomically`], and [`Error::Conflict`] or [`Error::TimedOut`] when a limit is set.
-    #[inline]
-    pub fn run<R>(&self, body: impl FnMut(&mut Tx) -> Step<R>) -> Result<R> {
-        let mut attempts = Typed {
-            tx: Tx {
-                buffers: BUFFERS.take().unwrap_or_default(),
-                isolation: self.isolation,
-                label: self.author().as_u32(),
-                written: false,
-            },
-            body,
-        };
-        let result = run(&DOMAIN, self, &mut attempts);
-        let mut buffers = attempts.tx.buffers;
-        buffers.writes.clear();
-        BUFFERS.set(Some(buffers));
-        result
-    }
-}
-
-struct Typed<F> {
-    tx: Tx,
-    body: F,
-}
-
-/// Gives reservations back, also when the body panics.
-struct Ends<'a>(&'a mut Tx);
-
-impl Drop for Ends<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.buffers.reads.end();
-    }
-}
-
-impl<R, F: FnMut(&mut Tx) -> Step<R>> Attempts for Typed<F> {
-    type Output = R;
-
-    #[inline]
-    fn attempt(&mut self, aged: bool) -> Step<R> {
-        let tx = &mut self.tx;
-        tx.buffers.writes.clear();
-        tx.buffers.reads.begin(&DOMAIN, tx.isolation, aged);
-        let tx = Ends(tx);
-        let output = (self.body)(tx.0)?;
-        tx.0.commit()?;
-        Ok(output)
-    }
-
-    fn reads(&self) -> &ReadSet {
-        &self.tx.buffers.reads
-    }
-
-    fn has_written(&self) -> bool {
-        self.tx.written
-    }
-
-    fn name_of(&self, slot: &'static Slot) -> String {
-        tvar::name_of(slot)
-    }
+    pub(super) buffers: Box<Buffers>,
+    pub(super) isolation: Isolation,
+    pub(super) label: u32,
+    pub(super) written: bool,
 }
 
 impl Tx {
@@ -187,7 +92,11 @@ impl Tx {
                 }
             }
             Op::Boxed(write) => {
-                if let Some(Boxed { value: Some(value), merges, .. }) = write.as_any().downcast_ref::<Boxed<T>>()
+                if let Some(Boxed {
+                    value: Some(value),
+                    merges,
+                    ..
+                }) = write.as_any().downcast_ref::<Boxed<T>>()
                     && merges.is_empty()
                 {
                     return Ok(value.clone());
@@ -278,12 +187,17 @@ impl Tx {
         match self.buffers.writes.change(at) {
             Op::Set(bits) => {
                 let current = bits.cast_signed();
-                *bits = current.checked_add(delta).ok_or_else(|| overflow(current))?.cast_unsigned();
+                *bits = current
+                    .checked_add(delta)
+                    .ok_or_else(|| overflow(current))?
+                    .cast_unsigned();
             }
             Op::Add { delta: sum, .. } => *sum = sum.checked_add(delta).ok_or_else(|| overflow(*sum))?,
             Op::Boxed(write) => {
                 if let Some(boxed) = write.as_any().downcast_mut::<Boxed<i64>>() {
-                    boxed.merges.push(std::sync::Arc::new(move |value| value.saturating_add(delta)));
+                    boxed
+                        .merges
+                        .push(std::sync::Arc::new(move |value| value.saturating_add(delta)));
                 }
             }
         }
@@ -382,7 +296,7 @@ impl Tx {
     }
 
     #[inline]
-    fn commit(&mut self) -> Step<()> {
+    pub(super) fn commit(&mut self) -> Step<()> {
         let Buffers { reads, writes } = &mut *self.buffers;
         let committed = commit::commit(
             &DOMAIN,

@@ -9,12 +9,7 @@ use crate::{
         stamp::{Stamp, Word},
     },
 };
-use std::{
-    any::Any,
-    collections::HashMap,
-    fmt,
-    sync::Arc,
-};
+use std::{any::Any, collections::HashMap, fmt, sync::Arc};
 
 /// A buffered write.
 pub(crate) struct Entry {
@@ -111,7 +106,10 @@ impl Op {
     fn copy(&self) -> Self {
         match self {
             Self::Set(bits) => Self::Set(*bits),
-            Self::Add { delta, sum } => Self::Add { delta: *delta, sum: *sum },
+            Self::Add { delta, sum } => Self::Add {
+                delta: *delta,
+                sum: *sum,
+            },
             Self::Boxed(write) => Self::Boxed(write.copy()),
         }
     }
@@ -136,11 +134,14 @@ impl Pending for Entry {
             Op::Set(_) => {}
             Op::Add { delta, sum } => {
                 let current = self.slot.bits().cast_signed();
-                *sum = current.checked_add(*delta).map(i64::cast_unsigned).ok_or_else(|| Error::Overflow {
-                    key: super::tvar::name_of(self.slot),
-                    current,
-                    delta: *delta,
-                })?;
+                *sum = current
+                    .checked_add(*delta)
+                    .map(i64::cast_unsigned)
+                    .ok_or_else(|| Error::Overflow {
+                        key: super::tvar::name_of(self.slot),
+                        current,
+                        delta: *delta,
+                    })?;
             }
             Op::Boxed(write) => write.prepare(),
         }
@@ -307,6 +308,8 @@ impl WriteSet {
 
 impl fmt::Debug for WriteSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WriteSet").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("WriteSet")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }

@@ -17,7 +17,10 @@ fn open(directory: Arc<dyn Directory>, durability: Durability) -> Result<Context
         max_group_bytes: 4096,
         ..LogConfig::default()
     };
-    let config = ContextConfig { history: 4, ..ContextConfig::default() };
+    let config = ContextConfig {
+        history: 4,
+        ..ContextConfig::default()
+    };
     Ok(Context::open("durable", directory, config, log, Arc::new(SystemClock))?.0)
 }
 
@@ -54,18 +57,33 @@ impl Durable for Store {
         let values: Vec<_> = (0..self.count)
             .filter_map(|n| image.get(format!("value.v{n}").as_str())?.as_int())
             .collect();
-        assert_eq!(values.len(), usize::try_from(self.count).unwrap(), "a commit is there whole or not at all");
+        assert_eq!(
+            values.len(),
+            usize::try_from(self.count).unwrap(),
+            "a commit is there whole or not at all"
+        );
         assert_eq!(image.get("last").and_then(Value::as_int), values.last().copied());
         assert_eq!(self.context.replay(self.context.version())?, image);
-        assert_eq!(self.context.undelivered(), values.len(), "a message for each commit");
+        assert_eq!(
+            self.context.undelivered(),
+            values.len(),
+            "a message for each commit"
+        );
         Ok(values.into_iter().map(i64::cast_unsigned).collect())
     }
 }
 
 fn store(directory: Arc<dyn Directory>, checkpoints: bool) -> Result<Box<dyn Durable>> {
     let context = open(directory, Durability::Full)?;
-    let count = context.get("count")?.and_then(|value| value.as_int()).unwrap_or(0);
-    Ok(Box::new(Store { context, count, checkpoints }))
+    let count = context
+        .get("count")?
+        .and_then(|value| value.as_int())
+        .unwrap_or(0);
+    Ok(Box::new(Store {
+        context,
+        count,
+        checkpoints,
+    }))
 }
 
 const WORK: Workload = Workload { values: 24, batch: 2 };
@@ -73,7 +91,8 @@ const WORK: Workload = Workload { values: 24, batch: 2 };
 #[test]
 fn what_was_acknowledged_survives_power_cuts() {
     for (seed, checkpoints) in [(1, false), (2, true)] {
-        let images = survives_power_cuts(&|directory| store(directory, checkpoints), WORK, 300, seed).unwrap();
+        let images =
+            survives_power_cuts(&|directory| store(directory, checkpoints), WORK, 300, seed).unwrap();
         assert_eq!(images, 600);
     }
 }
@@ -107,10 +126,20 @@ fn a_message_is_delivered_at_least_once_and_not_again_when_taken() {
         let again = open(Arc::new(directory.fork()), Durability::Interval).unwrap();
         assert_eq!(again.version(), context.version());
         let mut got = Vec::new();
-        again.deliver(|message| { got.push((message.id, message.payload.as_int())); Ok(()) }).unwrap();
+        again
+            .deliver(|message| {
+                got.push((message.id, message.payload.as_int()));
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(got, [(3, Some(2)), (4, Some(3))]);
         again.run(Isolation::Safe, |tx| tx.send("topic", 9_i64)).unwrap();
-        again.deliver(|message| { assert_eq!(message.id, 5); Ok(()) }).unwrap();
+        again
+            .deliver(|message| {
+                assert_eq!(message.id, 5);
+                Ok(())
+            })
+            .unwrap();
     }
 }
 
@@ -119,29 +148,69 @@ fn history_comes_back_with_old_and_new_values() {
     let directory = MemDirectory::new();
     let context = open(Arc::new(directory.clone()), Durability::Interval).unwrap();
     for n in 0..3_i64 {
-        context.run(Isolation::Hybrid, |tx| { tx.set("n", n)?; tx.set("HEAVY_h", vec![0_u8; 4])?; tx.append("LOG_n", n) }).unwrap();
+        context
+            .run(Isolation::Hybrid, |tx| {
+                tx.set("n", n)?;
+                tx.set("HEAVY_h", vec![0_u8; 4])?;
+                tx.append("LOG_n", n)
+            })
+            .unwrap();
     }
     context.set_raw("n", 7_i64).unwrap();
     let again = open(Arc::new(directory.fork()), Durability::Interval).unwrap();
     let (before, after) = (context.history(9), again.history(9));
     assert_eq!(before.len(), 4);
     for (before, after) in before.iter().zip(&after) {
-        let durable: Vec<_> = before.changes.iter().filter(|change| change.path.as_str() != "HEAVY_h").cloned().collect();
-        assert_eq!((before.version, &before.who, &durable), (after.version, &after.who, &after.changes));
+        let durable: Vec<_> = before
+            .changes
+            .iter()
+            .filter(|change| change.path.as_str() != "HEAVY_h")
+            .cloned()
+            .collect();
+        assert_eq!(
+            (before.version, &before.who, &durable),
+            (after.version, &after.who, &after.changes)
+        );
     }
-    assert_eq!(again.get("n").unwrap(), Some(Value::Int(7)), "raw writes of a durable context are recorded");
-    assert_eq!(again.get("HEAVY_h").unwrap(), None, "heavy values live in memory only");
+    assert_eq!(
+        again.get("n").unwrap(),
+        Some(Value::Int(7)),
+        "raw writes of a durable context are recorded"
+    );
+    assert_eq!(
+        again.get("HEAVY_h").unwrap(),
+        None,
+        "heavy values live in memory only"
+    );
 }
 
 #[test]
 fn a_damaged_record_is_named() {
     let directory = Arc::new(MemDirectory::new());
-    let log = LogConfig { segment_bytes: 1 << 16, max_record_bytes: 1 << 12, max_group_bytes: 1 << 13, ..LogConfig::default() };
-    let (log_only, _) =
-        quintet_log::Log::open(directory.clone(), log.clone(), Arc::new(SystemClock), quintet_core::Seq::ZERO, &mut |_, _| Ok(())).unwrap();
+    let log = LogConfig {
+        segment_bytes: 1 << 16,
+        max_record_bytes: 1 << 12,
+        max_group_bytes: 1 << 13,
+        ..LogConfig::default()
+    };
+    let (log_only, _) = quintet_log::Log::open(
+        directory.clone(),
+        log.clone(),
+        Arc::new(SystemClock),
+        quintet_core::Seq::ZERO,
+        &mut |_, _| Ok(()),
+    )
+    .unwrap();
     log_only.append(&[1, 1, 9]).unwrap();
     log_only.close().unwrap();
-    let error = Context::open("bad", directory, ContextConfig::default(), log, Arc::new(SystemClock)).unwrap_err();
+    let error = Context::open(
+        "bad",
+        directory,
+        ContextConfig::default(),
+        log,
+        Arc::new(SystemClock),
+    )
+    .unwrap_err();
     assert_eq!(error.kind(), quintet_core::ErrorKind::Corrupted);
     assert!(error.to_string().contains("isolation 9"), "{error}");
 }

@@ -20,9 +20,15 @@ fn small_log() -> LogConfig {
 
 fn open(directory: &MemDirectory) -> Context {
     let directory = Arc::new(directory.clone());
-    Context::open("suite", directory, ContextConfig::default(), small_log(), Arc::new(SystemClock))
-        .unwrap()
-        .0
+    Context::open(
+        "suite",
+        directory,
+        ContextConfig::default(),
+        small_log(),
+        Arc::new(SystemClock),
+    )
+    .unwrap()
+    .0
 }
 
 struct InMemory(ContextHandler);
@@ -66,7 +72,11 @@ impl OnLog {
     fn new(isolation: Isolation) -> Self {
         let directory = MemDirectory::new();
         let handler = Some(ContextHandler::new(&open(&directory), isolation));
-        Self { directory, handler, isolation }
+        Self {
+            directory,
+            handler,
+            isolation,
+        }
     }
 }
 
@@ -103,7 +113,10 @@ impl keyed::Subject for Service {
     type Worker = Inline<quintet_core::Keyed, ContextHandler>;
 
     fn worker(&self) -> Self::Worker {
-        Inline::new(ContextHandler::new(&self.0, self.1), NonZeroUsize::new(8).unwrap())
+        Inline::new(
+            ContextHandler::new(&self.0, self.1),
+            NonZeroUsize::new(8).unwrap(),
+        )
     }
 }
 
@@ -131,8 +144,14 @@ suites! {
 fn a_second_handler_on_the_same_thread_does_not_wait_for_the_first() {
     use quintet_core::{ErrorKind, Keyed, MessageHandler};
     let context = Context::new("two");
-    let (mut one, mut two) = (ContextHandler::new(&context, Isolation::Safe), ContextHandler::new(&context, Isolation::Safe));
-    let put = || Keyed::Put { key: b"k".to_vec(), value: b"v".to_vec() };
+    let (mut one, mut two) = (
+        ContextHandler::new(&context, Isolation::Safe),
+        ContextHandler::new(&context, Isolation::Safe),
+    );
+    let put = || Keyed::Put {
+        key: b"k".to_vec(),
+        value: b"v".to_vec(),
+    };
     one.handle(put()).unwrap();
     assert_eq!(two.handle(put()).unwrap_err().kind(), ErrorKind::Unavailable);
     one.commit().unwrap();

@@ -3,7 +3,10 @@
 use quintet_stm::{Context, Isolation, Step, Transaction, Value};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::{AtomicBool, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -48,7 +51,13 @@ fn commutative_updates_never_conflict() {
     for isolation in Isolation::ALL {
         let context = Context::new("merges");
         let once = Transaction::new(isolation).attempts(std::num::NonZeroU32::MIN);
-        context.run(isolation, |tx| { tx.set("n", 0_i64)?; tx.set("list", Vec::new() as Vec<Value>)?; tx.set("most", 0_i64) }).unwrap();
+        context
+            .run(isolation, |tx| {
+                tx.set("n", 0_i64)?;
+                tx.set("list", Vec::new() as Vec<Value>)?;
+                tx.set("most", 0_i64)
+            })
+            .unwrap();
         on_all_threads(|at| {
             for turn in 0..300_i64 {
                 context
@@ -56,14 +65,24 @@ fn commutative_updates_never_conflict() {
                         tx.increment("n", 1)?;
                         tx.append("list", turn)?;
                         let mine = 1000 * i64::try_from(at).unwrap() + turn;
-                        tx.merge("most", move |most| Ok(Value::Int(most.and_then(|v| v.as_int()).unwrap_or(0).max(mine))))
+                        tx.merge("most", move |most| {
+                            Ok(Value::Int(most.and_then(|v| v.as_int()).unwrap_or(0).max(mine)))
+                        })
                     })
                     .unwrap();
             }
         });
         assert_eq!(context.get("n").unwrap(), Some(Value::Int(2400)), "{isolation}");
-        assert_eq!(context.get("most").unwrap(), Some(Value::Int(7299)), "{isolation}");
-        assert_eq!(context.get("list").unwrap().unwrap().as_list().unwrap().len(), 2400, "{isolation}");
+        assert_eq!(
+            context.get("most").unwrap(),
+            Some(Value::Int(7299)),
+            "{isolation}"
+        );
+        assert_eq!(
+            context.get("list").unwrap().unwrap().as_list().unwrap().len(),
+            2400,
+            "{isolation}"
+        );
     }
 }
 
@@ -71,7 +90,11 @@ fn commutative_updates_never_conflict() {
 fn transfers_keep_the_total_and_every_view_sees_it() {
     let context = Context::new("bank");
     let path = |at: usize| format!("account.a{at:02}");
-    context.run(Isolation::Safe, |tx| (0..16).try_for_each(|at| tx.set(&path(at), 100_i64))).unwrap();
+    context
+        .run(Isolation::Safe, |tx| {
+            (0..16).try_for_each(|at| tx.set(&path(at), 100_i64))
+        })
+        .unwrap();
     let done = AtomicBool::new(false);
     let total = |values: &mut dyn Iterator<Item = Value>| values.map(|v| v.as_int().unwrap()).sum::<i64>();
     thread::scope(|scope| {
@@ -96,7 +119,11 @@ fn transfers_keep_the_total_and_every_view_sees_it() {
         on_all_threads(|thread| {
             for turn in 0..600 {
                 let (from, to) = ((thread * 5 + turn) % 16, (thread + turn * 7) % 16);
-                let isolation = if turn % 2 == 0 { Isolation::Safe } else { Isolation::Hybrid };
+                let isolation = if turn % 2 == 0 {
+                    Isolation::Safe
+                } else {
+                    Isolation::Hybrid
+                };
                 context
                     .run(isolation, |tx| {
                         let balance = tx.get_int(&path(from))?;
@@ -123,7 +150,11 @@ fn keys_made_and_removed_by_all_threads_stay_whole() {
             let isolation = Isolation::ALL[turn % 3];
             context
                 .run(isolation, |tx| {
-                    if tx.get(&path)?.is_some() { tx.delete(&path) } else { tx.set(&path, 1_i64) }
+                    if tx.get(&path)?.is_some() {
+                        tx.delete(&path)
+                    } else {
+                        tx.set(&path, 1_i64)
+                    }
                 })
                 .unwrap();
         }
@@ -140,8 +171,13 @@ fn heavy_values_are_shared_not_copied() {
     let context = Context::new("heavy");
     let frame = Arc::new(vec![7_u8; 8 << 20]);
     for isolation in Isolation::ALL {
-        context.run(isolation, |tx| tx.set("HEAVY_frame", frame.clone())).unwrap();
-        let read = context.run(isolation, |tx| tx.get("HEAVY_frame")).unwrap().unwrap();
+        context
+            .run(isolation, |tx| tx.set("HEAVY_frame", frame.clone()))
+            .unwrap();
+        let read = context
+            .run(isolation, |tx| tx.get("HEAVY_frame"))
+            .unwrap()
+            .unwrap();
         assert!(Arc::ptr_eq(read.as_bytes().unwrap(), &frame), "{isolation}");
     }
     let seen = context.snapshot().get("HEAVY_frame").unwrap();
@@ -162,14 +198,23 @@ fn midway(isolation: Isolation, panics: bool) -> (Option<Value>, Option<Value>, 
     }));
     assert!(!matches!(ended, Ok(Ok(()))));
     context.run(Isolation::Safe, |tx| tx.set("b", 1_i64)).unwrap();
-    (context.get("a").unwrap(), context.get("made").unwrap(), context.undelivered(), context.len() as u64)
+    (
+        context.get("a").unwrap(),
+        context.get("made").unwrap(),
+        context.undelivered(),
+        context.len() as u64,
+    )
 }
 
 #[test]
 fn a_failure_midway_leaves_nothing_and_in_raw_exactly_the_writes_made() {
     for panics in [false, true] {
         for isolation in [Isolation::Safe, Isolation::Hybrid] {
-            assert_eq!(midway(isolation, panics), (Some(Value::Int(1)), None, 0, 2), "{isolation}");
+            assert_eq!(
+                midway(isolation, panics),
+                (Some(Value::Int(1)), None, 0, 2),
+                "{isolation}"
+            );
         }
         let raw = midway(Isolation::Raw, panics);
         assert_eq!(raw, (Some(Value::Int(2)), Some(Value::Int(1)), 1, 3));
@@ -200,8 +245,15 @@ fn a_snapshot_stands_still_at_any_level_of_write() {
         }
     }
     let second = context.snapshot();
-    context.run(Isolation::Raw, |tx| { tx.delete("gone")?; tx.set("a", 99_i64) }).unwrap();
-    let view = |snapshot: &quintet_stm::Snapshot| ["a", "b", "gone", "new"].map(|path| snapshot.get(path).and_then(|v| v.as_int()));
+    context
+        .run(Isolation::Raw, |tx| {
+            tx.delete("gone")?;
+            tx.set("a", 99_i64)
+        })
+        .unwrap();
+    let view = |snapshot: &quintet_stm::Snapshot| {
+        ["a", "b", "gone", "new"].map(|path| snapshot.get(path).and_then(|v| v.as_int()))
+    };
     assert_eq!(view(&first), [Some(2), Some(1), Some(1), None]);
     assert_eq!(view(&second), [Some(12), Some(10), Some(1), Some(2)]);
     drop(first);

@@ -35,7 +35,11 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let level = prop_oneof![Just(Isolation::Safe), Just(Isolation::Hybrid), Just(Isolation::Raw)];
+    let level = prop_oneof![
+        Just(Isolation::Safe),
+        Just(Isolation::Hybrid),
+        Just(Isolation::Raw)
+    ];
     prop_oneof![
         8 => (level, prop::collection::vec(op(), 1..6)).prop_map(|(level, ops)| Step::Transaction(level, ops)),
         1 => Just(Step::Reopen),
@@ -74,7 +78,8 @@ fn effective(ops: &[Op]) -> Vec<Op> {
         Op::Increment(..) | Op::Append(..) => None,
     };
     let is_replaced = |at: usize, path: usize| {
-        !ops[..at].iter().any(|op| written(op) == Some(path)) && ops[at..].iter().any(|op| written(op) == Some(path))
+        !ops[..at].iter().any(|op| written(op) == Some(path))
+            && ops[at..].iter().any(|op| written(op) == Some(path))
     };
     let kept = ops.iter().enumerate().filter(|(at, op)| match op {
         Op::Increment(path, _) | Op::Append(path, _) => !is_replaced(*at, *path),
@@ -84,7 +89,11 @@ fn effective(ops: &[Op]) -> Vec<Op> {
 }
 
 fn transact(context: &Context, model: &mut Model, isolation: Isolation, all: &[Op]) {
-    let ops = if isolation == Isolation::Raw { all.to_vec() } else { effective(all) };
+    let ops = if isolation == Isolation::Raw {
+        all.to_vec()
+    } else {
+        effective(all)
+    };
     let mut after = model.clone();
     let mut accepted = 0;
     for op in &ops {
@@ -120,21 +129,36 @@ fn open(directory: &Arc<MemDirectory>) -> Context {
         max_group_bytes: 1 << 13,
         ..LogConfig::default()
     };
-    let config = ContextConfig { history: 8, ..ContextConfig::default() };
-    Context::open("model", directory.clone(), config, log, Arc::new(SystemClock)).unwrap().0
+    let config = ContextConfig {
+        history: 8,
+        ..ContextConfig::default()
+    };
+    Context::open("model", directory.clone(), config, log, Arc::new(SystemClock))
+        .unwrap()
+        .0
 }
 
 fn agrees(context: &Context, model: &Model) {
     let image = context.snapshot().image();
-    let found: Vec<_> = image.iter().map(|(path, value)| (path.as_str(), value.clone())).collect();
+    let found: Vec<_> = image
+        .iter()
+        .map(|(path, value)| (path.as_str(), value.clone()))
+        .collect();
     let expected: Vec<_> = model.iter().map(|(path, value)| (*path, value.clone())).collect();
     assert_eq!(found, expected);
-    assert_eq!(context.replay(context.version()).unwrap(), image, "replay equals the state");
+    assert_eq!(
+        context.replay(context.version()).unwrap(),
+        image,
+        "replay equals the state"
+    );
     for branch in ["", "b", "e.f", "e"] {
         let listed = context.run(Isolation::Safe, |tx| tx.keys(branch, 100)).unwrap();
         let below = |path: &&&str| branch.is_empty() || path.starts_with(&format!("{branch}."));
         let expected: Vec<_> = model.keys().filter(below).copied().collect();
-        assert_eq!(listed.iter().map(|path| path.as_str()).collect::<Vec<_>>(), expected);
+        assert_eq!(
+            listed.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
+            expected
+        );
     }
 }
 

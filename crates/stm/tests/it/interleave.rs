@@ -1,6 +1,9 @@
 //! Puts one transaction deterministically into the middle of another.
 
-use std::{sync::atomic::{AtomicBool, Ordering}, thread};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 /// Runs something once, on another thread, from inside a body that may run several times.
 #[derive(Default)]
@@ -16,6 +19,8 @@ impl Once {
         if self.0.swap(true, Ordering::Relaxed) {
             return None;
         }
-        Some(thread::scope(|scope| scope.spawn(other).join().expect("the other transaction panicked")))
+        Some(thread::scope(|scope| {
+            scope.spawn(other).join().expect("the other transaction panicked")
+        }))
     }
 }

@@ -91,8 +91,16 @@ fn appends_of_all_threads_arrive() {
     let mut list = list.get();
     assert_eq!(list.len(), THREADS * 200);
     for at in 0..THREADS {
-        let mine: Vec<_> = list.iter().filter(|(thread, _)| *thread == at).map(|(_, turn)| *turn).collect();
-        assert_eq!(mine, (0..200).collect::<Vec<_>>(), "a thread's own appends keep their order");
+        let mine: Vec<_> = list
+            .iter()
+            .filter(|(thread, _)| *thread == at)
+            .map(|(_, turn)| *turn)
+            .collect();
+        assert_eq!(
+            mine,
+            (0..200).collect::<Vec<_>>(),
+            "a thread's own appends keep their order"
+        );
     }
     list.sort_unstable();
     list.dedup();
@@ -127,7 +135,9 @@ fn transfers_keep_the_total(isolation: Isolation, audit: bool) {
         on_all_threads(|at| {
             let mut random = at * 7919 + 1;
             for _ in 0..5_000 {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let (from, to) = ((random >> 33) % ACCOUNTS, (random >> 43) % ACCOUNTS);
                 let amount = i64::try_from((random >> 50) % 10).unwrap();
                 Transaction::new(isolation)
@@ -179,7 +189,11 @@ fn midway(isolation: Isolation, panics: bool) -> (i64, String, i64) {
 fn a_failure_midway_leaves_no_trace() {
     for isolation in [Isolation::Safe, Isolation::Hybrid] {
         for panics in [false, true] {
-            assert_eq!(midway(isolation, panics), (11, "before".into(), 0), "{isolation} {panics}");
+            assert_eq!(
+                midway(isolation, panics),
+                (11, "before".into(), 0),
+                "{isolation} {panics}"
+            );
         }
     }
 }
@@ -187,7 +201,11 @@ fn a_failure_midway_leaves_no_trace() {
 #[test]
 fn a_failure_midway_in_raw_leaves_exactly_the_writes_made() {
     for panics in [false, true] {
-        assert_eq!(midway(Isolation::Raw, panics), (12, "after".into(), 1), "{panics}");
+        assert_eq!(
+            midway(Isolation::Raw, panics),
+            (12, "after".into(), 1),
+            "{panics}"
+        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! The crate's integration tests: what each level promises, shown; and what it admits, produced.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod context_anomalies;
 mod context_durable;
 mod context_handler;

@@ -87,7 +87,9 @@ fn a_raw_write_and_an_increment_wake_too() {
             wait_for(1);
             wait_for(2);
         });
-        Transaction::new(Isolation::Raw).run(|tx| tx.write(&level, 1)).unwrap();
+        Transaction::new(Isolation::Raw)
+            .run(|tx| tx.write(&level, 1))
+            .unwrap();
         atomically(|tx| tx.increment(&level, 1)).unwrap();
         sleeper.join().unwrap();
     });
@@ -116,7 +118,10 @@ fn or_else_takes_the_first_branch_that_does_not_retry() {
         )
     })
     .unwrap();
-    assert_eq!((took, log.get().as_str(), right.get()), ("right", "start, right", 5));
+    assert_eq!(
+        (took, log.get().as_str(), right.get()),
+        ("right", "start, right", 5)
+    );
 }
 
 #[test]

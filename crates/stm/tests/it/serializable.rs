@@ -87,7 +87,8 @@ fn history(seed: u64, isolation: Isolation) -> (Vec<Done>, Vec<Vec<usize>>) {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let (lists, clock) = (&lists, &clock);
-                let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (thread as u64 + 1) << 40 | 1);
+                let mut random =
+                    Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (thread as u64 + 1) << 40 | 1);
                 scope.spawn(move || {
                     let mut all = Vec::new();
                     for turn in 0..PER_THREAD {
@@ -109,7 +110,10 @@ fn history(seed: u64, isolation: Isolation) -> (Vec<Done>, Vec<Vec<usize>>) {
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     });
     (done, lists.iter().map(TVar::get).collect())
 }
@@ -132,7 +136,9 @@ fn edges(done: &[Done], lists: &[Vec<usize>]) -> Result<Vec<(usize, usize)>, Str
             let seen = seen.strip_suffix(&[id]).unwrap_or(seen);
             let list = &lists[*key];
             if !list.starts_with(seen) {
-                return Err(format!("transaction {id} read {seen:?} of list {key}, which became {list:?}"));
+                return Err(format!(
+                    "transaction {id} read {seen:?} of list {key}, which became {list:?}"
+                ));
             }
             if let Some(last) = seen.last() {
                 edges.push((*last, id));
@@ -154,8 +160,12 @@ fn edges(done: &[Done], lists: &[Vec<usize>]) -> Result<Vec<(usize, usize)>, Str
 fn is_cyclic(nodes: usize, edges: &[(usize, usize)]) -> bool {
     let mut alive = vec![true; nodes];
     loop {
-        let free = (0..nodes)
-            .find(|node| alive[*node] && !edges.iter().any(|(from, to)| to == node && alive[*from] && from != to));
+        let free = (0..nodes).find(|node| {
+            alive[*node]
+                && !edges
+                    .iter()
+                    .any(|(from, to)| to == node && alive[*from] && from != to)
+        });
         match free {
             Some(node) => alive[node] = false,
             None => return alive.contains(&true),
@@ -168,7 +178,9 @@ fn objection(seed: u64, isolation: Isolation) -> Option<String> {
     let (done, lists) = history(seed, isolation);
     match edges(&done, &lists) {
         Err(reason) => Some(reason),
-        Ok(edges) if is_cyclic(THREADS * PER_THREAD, &edges) => Some(format!("a cycle in {edges:?} of {done:#?}")),
+        Ok(edges) if is_cyclic(THREADS * PER_THREAD, &edges) => {
+            Some(format!("a cycle in {edges:?} of {done:#?}"))
+        }
         Ok(_) => None,
     }
 }
@@ -186,7 +198,10 @@ fn three_thousand_random_safe_histories_are_strictly_serializable() {
 fn the_checker_objects_to_hybrid_and_raw_histories() {
     for isolation in [Isolation::Hybrid, Isolation::Raw] {
         let found = (0..20_000).any(|seed| objection(seed, isolation).is_some());
-        assert!(found, "{isolation}: not one anomaly in 20 000 histories; the checker or the generator is blind");
+        assert!(
+            found,
+            "{isolation}: not one anomaly in 20 000 histories; the checker or the generator is blind"
+        );
     }
 }
 

@@ -37,7 +37,10 @@ fn a_long_transaction_gets_through_a_storm_of_short_ones() {
                         Ok(())
                     })
                     .unwrap();
-                assert!(attempts <= 9, "{isolation}: the ninth attempt holds a ticket and cannot lose");
+                assert!(
+                    attempts <= 9,
+                    "{isolation}: the ninth attempt holds a ticket and cannot lose"
+                );
             }
             stop.store(true, Ordering::Relaxed);
         });

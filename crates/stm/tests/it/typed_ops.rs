@@ -67,7 +67,10 @@ fn an_overflow_names_the_variable_and_changes_nothing() {
         tx.increment(&full, 1)
     })
     .unwrap_err();
-    assert_eq!(error.to_string(), "meter: 9223372036854775807 plus 1 is beyond a 64-bit counter");
+    assert_eq!(
+        error.to_string(),
+        "meter: 9223372036854775807 plus 1 is beyond a 64-bit counter"
+    );
     assert_eq!((full.get(), beside.get()), (i64::MAX, 0));
 }
 
@@ -88,7 +91,10 @@ fn a_conflict_names_key_rival_and_attempts() {
         })
         .unwrap_err();
     assert_eq!(error.to_string(), "balance changed by clerk, after 3 attempts");
-    assert_eq!(quintet_core::Error::from(error).kind(), quintet_core::ErrorKind::Conflict);
+    assert_eq!(
+        quintet_core::Error::from(error).kind(),
+        quintet_core::ErrorKind::Conflict
+    );
     assert_eq!(balance.get(), 3);
 }
 
@@ -132,7 +138,10 @@ fn many_variables_in_one_transaction() {
                 Ok(())
             })
             .unwrap();
-        assert!(variables.iter().zip(0_i64..).all(|(v, at)| v.get() == 2 * at), "{isolation}");
+        assert!(
+            variables.iter().zip(0_i64..).all(|(v, at)| v.get() == 2 * at),
+            "{isolation}"
+        );
     }
 }
 
@@ -141,7 +150,9 @@ fn stamps_grow_with_every_write() {
     let x = TVar::new(0);
     let mut last = x.get_stamped().1;
     for turn in 0..3000 {
-        Transaction::new(Isolation::ALL[turn % 3]).run(|tx| tx.write(&x, turn)).unwrap();
+        Transaction::new(Isolation::ALL[turn % 3])
+            .run(|tx| tx.write(&x, turn))
+            .unwrap();
         let (value, stamp) = x.get_stamped();
         assert!(stamp > last && value == turn);
         last = stamp;
