@@ -3,7 +3,9 @@
 //! Most stages are sets of tests of one package, selected by a word in their names, built for release and given more cases
 //! than an ordinary test run. A stage that selects no test fails: otherwise a renamed test would go unnoticed.
 
+mod disk;
 mod power;
+mod recorder;
 
 use crate::{
     command::{Command, Usage},
@@ -25,6 +27,7 @@ Runs every stage, or the one named:
   kill    the server, killed with -9 under load and started again    (N / 20 rounds at each durability)
   power   the block store's real system calls, LMDB's included, cut  (5 N power cuts)
           off at random moments; needs a C compiler as `cc`
+  disk    the same system calls failing, the Nth and all later ones  (every N)
 N is 2048 unless given. A failure prints its seed.",
     forwards: false,
     run,
@@ -39,6 +42,7 @@ enum Work {
         filter: &'static str,
     },
     Power,
+    Disk,
 }
 
 struct Stage {
@@ -46,7 +50,7 @@ struct Stage {
     work: Work,
 }
 
-const STAGES: [Stage; 4] = [
+const STAGES: [Stage; 5] = [
     Stage {
         name: "log",
         work: Work::Tests {
@@ -72,6 +76,10 @@ const STAGES: [Stage; 4] = [
         name: "power",
         work: Work::Power,
     },
+    Stage {
+        name: "disk",
+        work: Work::Disk,
+    },
 ];
 
 const CASES: u32 = 2048;
@@ -82,6 +90,7 @@ fn run(args: &[String]) -> Result<()> {
     for stage in STAGES.iter().filter(|s| stage.is_none_or(|name| s.name == name)) {
         match stage.work {
             Work::Tests { package, filter } => run_tests(&mut steps, stage.name, package, filter, cases)?,
+            Work::Disk => disk::run(&mut steps)?,
             Work::Power => power::run(&mut steps, cases.saturating_mul(5))?,
         }
     }

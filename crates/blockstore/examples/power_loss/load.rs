@@ -1,7 +1,8 @@
 //! The load: a few threads put and delete blocks of their own, noting each step before and after the store answers.
 //!
 //! Small segments, a small growth step and frequent checkpoints, so that a short run crosses every boundary often. The
-//! process ends without closing the store.
+//! process ends without closing the store. On a disk that the recorder makes fail, a client stops at the first error, after
+//! it has seen that reads go on.
 
 use crate::{
     Task,
@@ -13,8 +14,12 @@ use quintet_log::recording::note;
 use std::{
     error::Error,
     fs::{File, OpenOptions},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
+
+/// What the load prints when the failing disk was noticed.
+const FAULT_MET: &str = "fault met";
 
 const THREADS: u64 = 3;
 const OPERATIONS_PER_THREAD: usize = 160;
@@ -35,14 +40,35 @@ pub(crate) fn config(task: &Task) -> Config {
 
 pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
     let recording = OpenOptions::new().append(true).open(&task.recording)?;
-    let store = BlockStore::open(config(task))?;
+    let failing_disk = std::env::var_os("QUINTET_FAIL_NTH").is_some();
+    let store = match BlockStore::open(config(task)) {
+        Err(error) if failing_disk => return told(&format!("the store did not open: {error}")),
+        opened => opened?,
+    };
+    let failed = AtomicBool::new(false);
     thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
-                let (store, recording) = (&store, &recording);
+                let (store, recording, failed) = (&store, &recording, &failed);
                 scope.spawn(move || {
                     let random = Random(task.seed.wrapping_mul(1000) + thread);
-                    client(store, recording, random).map_err(|error| error.to_string())
+                    let mut client = Client {
+                        store,
+                        recording,
+                        random,
+                        stored: Vec::new(),
+                        deleted: Vec::new(),
+                        refused: false,
+                    };
+                    let outcome = client.run();
+                    failed.fetch_or(client.refused, Ordering::Relaxed);
+                    match outcome {
+                        Err(error) if failing_disk => {
+                            failed.store(true, Ordering::Relaxed);
+                            client.expect_reads(&*error)
+                        }
+                        other => other.map_err(|error| error.to_string()),
+                    }
                 })
             })
             .collect();
@@ -50,38 +76,88 @@ pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
             .into_iter()
             .try_for_each(|thread| thread.join().map_err(|_| "a client panicked".to_owned())?)
     })?;
+    if failing_disk && failed.into_inner() {
+        told("a client met the fault")?;
+    }
     // Not closed: the recording ends in the middle of things.
     std::process::exit(0);
 }
 
-fn client(store: &BlockStore, recording: &File, mut random: Random) -> Result<(), Box<dyn Error>> {
-    let tell = |step, digest| note(recording, &Operation { step, digest }.encode());
-    let mut stored: Vec<(Digest, Vec<u8>)> = Vec::new();
-    let mut deleted: Vec<(Digest, Vec<u8>)> = Vec::new();
-    for _ in 0..OPERATIONS_PER_THREAD {
-        let roll = random.below(10);
-        if roll < 4 && !stored.is_empty() {
-            let (digest, body) = stored.swap_remove(random.below(stored.len() as u64) as usize);
-            tell(Step::DeleteBegun, digest)?;
-            patiently(|| store.delete(&digest))?;
-            tell(Step::DeleteAcknowledged, digest)?;
-            deleted.push((digest, body));
-            continue;
+fn told(what: &str) -> Result<(), Box<dyn Error>> {
+    println!("{FAULT_MET}: {what}");
+    Ok(())
+}
+
+/// One thread's blocks.
+struct Client<'a> {
+    store: &'a BlockStore,
+    recording: &'a File,
+    random: Random,
+    stored: Vec<(Digest, Vec<u8>)>,
+    deleted: Vec<(Digest, Vec<u8>)>,
+    /// The store said that it is full.
+    refused: bool,
+}
+
+impl Client<'_> {
+    fn tell(&self, step: Step, digest: Digest) -> std::io::Result<()> {
+        note(self.recording, &Operation { step, digest }.encode())
+    }
+
+    fn run(&mut self) -> Result<(), Box<dyn Error>> {
+        for _ in 0..OPERATIONS_PER_THREAD {
+            let roll = self.random.below(10);
+            if roll < 4 && !self.stored.is_empty() {
+                self.delete()?;
+                continue;
+            }
+            // Sometimes what was deleted comes back.
+            let body = match self.deleted.pop() {
+                Some((_, body)) if roll == 9 => body,
+                _ => self.random.body(),
+            };
+            self.put(body)?;
         }
-        // Sometimes what was deleted comes back.
-        let body = match deleted.pop() {
-            Some((_, body)) if roll == 9 => body,
-            _ => random.body(),
-        };
+        Ok(())
+    }
+
+    fn delete(&mut self) -> Result<(), Box<dyn Error>> {
+        let victim = self.random.below(self.stored.len() as u64) as usize;
+        let (digest, body) = self.stored.swap_remove(victim);
+        self.tell(Step::DeleteBegun, digest)?;
+        patiently(|| self.store.delete(&digest))?;
+        self.tell(Step::DeleteAcknowledged, digest)?;
+        self.deleted.push((digest, body));
+        Ok(())
+    }
+
+    fn put(&mut self, body: Vec<u8>) -> Result<(), Box<dyn Error>> {
         let digest = Digest::of(&body);
-        tell(Step::PutBegun, digest)?;
-        match patiently(|| store.put(&body)) {
+        self.tell(Step::PutBegun, digest)?;
+        match patiently(|| self.store.put(&body)) {
             Ok(named) => assert_eq!(named, digest, "the store gave a body another name"),
-            Err(error) if error.kind() == ErrorKind::Full => continue,
+            Err(error) if error.kind() == ErrorKind::Full => {
+                self.refused = true;
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         }
-        tell(Step::PutAcknowledged, digest)?;
-        stored.push((digest, body));
+        self.tell(Step::PutAcknowledged, digest)?;
+        self.stored.push((digest, body));
+        Ok(())
     }
-    Ok(())
+
+    /// After a failed write: everything that was acknowledged still reads back.
+    fn expect_reads(&self, error: &dyn Error) -> Result<(), String> {
+        for (digest, body) in &self.stored {
+            let read = self
+                .store
+                .get(digest)
+                .map_err(|read| format!("after `{error}` reads fail: {read}"))?;
+            if read.as_ref() != Some(body) {
+                return Err(format!("after `{error}` {digest} does not read back"));
+            }
+        }
+        Ok(())
+    }
 }

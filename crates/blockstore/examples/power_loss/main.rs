@@ -2,7 +2,8 @@
 //!
 //! `power_loss load` runs a seeded load on a fresh store while the preloaded recorder (`crates/log/shim/record.c`) writes
 //! down every file operation and the load notes what it was told. `power_loss check` cuts the power at random moments of
-//! the recording, opens each image, and compares it with what had been acknowledged. `cargo xtask crash power` runs both.
+//! the recording, opens each image, and compares it with what had been acknowledged. `power_loss verify` does that with the
+//! store as the load left it, for a disk that failed. `cargo xtask crash power` and `cargo xtask crash disk` run them.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
@@ -14,6 +15,7 @@ use quintet_core::Durability;
 use std::{error::Error, path::PathBuf};
 
 const USAGE: &str = "usage: power_loss load DIR RECORDING SEED DURABILITY
+       power_loss verify DIR RECORDING SEED DURABILITY
        power_loss check DIR RECORDING SEED DURABILITY IMAGES [LIAR]
 LIAR is the name of a file whose syncs the disk ignores: the check must then fail.";
 
@@ -39,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     match (mode.as_str(), rest) {
         ("load", []) => load::run(&task),
+        ("verify", []) => check::store_as_it_is(&task),
         ("check", [images, liar @ ..]) => {
             let summary = check::run(&task, images.parse()?, liar.first().map(String::as_str))?;
             println!("{summary}");

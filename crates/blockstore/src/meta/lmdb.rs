@@ -1,18 +1,18 @@
 //! The checkpoint: an LMDB environment with one table of entries and one of marks. All of this crate's `unsafe` is here.
 //!
 //! LMDB syncs at every commit, so a checkpoint is durable when [`Lmdb::write`] returns. Transactions live within one call
-//! and hold the gate for reading; growing the map holds it for writing, so no transaction is live in this process then.
+//! and hold `live` for reading; growing the map holds it for writing, so no transaction is live in this process then.
 //! Keys are 1 to 511 bytes: LMDB's limit.
 #![expect(unsafe_code, reason = "opening and resizing a memory map are unsafe in heed")]
 
 use super::reader::Visit;
 use crate::BlockError;
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, WithoutTls};
 use quintet_core::Seq;
 use std::{
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -33,11 +33,18 @@ type Table = Database<'static, Bytes, Bytes>;
 pub(crate) type Value = Arc<[u8]>;
 
 /// The environment and its two tables.
-pub(crate) struct Lmdb {
+struct Live {
     env: Env<WithoutTls>,
     entries: Table,
     marks: Table,
-    gate: RwLock<()>,
+}
+
+/// The checkpoint. Every transaction holds `live` for reading as long as it lives.
+pub(crate) struct Lmdb {
+    dir: PathBuf,
+    /// `None` when the environment failed for good and could not be opened again.
+    live: RwLock<Option<Live>>,
+    map_bytes: usize,
     max_map_bytes: usize,
 }
 
@@ -128,21 +135,119 @@ impl Lmdb {
         env.clear_stale_readers()?;
         let (entries, marks) = create_tables(&env)?;
         Ok(Self {
-            env,
-            entries,
-            marks,
-            gate: RwLock::new(()),
+            dir: dir.to_owned(),
+            live: RwLock::new(Some(Live { env, entries, marks })),
+            map_bytes,
             max_map_bytes,
         })
     }
 
     /// Opens the environment in `dir` for reading; nothing is created.
     pub(crate) fn open_read_only(dir: &Path, map_bytes: usize) -> Result<Self, BlockError> {
+        Ok(Self {
+            dir: dir.to_owned(),
+            live: RwLock::new(Some(Live::open_read_only(dir, map_bytes)?)),
+            map_bytes,
+            max_map_bytes: map_bytes,
+        })
+    }
+
+    /// Calls `read` within one snapshot.
+    fn snapshot<T>(
+        &self,
+        read: impl FnOnce(&Live, &RoTxn<'_, WithoutTls>) -> Result<T, BlockError>,
+    ) -> Result<T, BlockError> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let live = live.as_ref().ok_or(BlockError::Poisoned)?;
+        read(live, &live.env.read_txn()?)
+    }
+
+    /// The value of `key` in the last checkpoint.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
+        self.snapshot(|live, txn| Ok(live.entries.get(txn, key)?.map(Value::from)))
+    }
+
+    /// Every log record up to this one is in the checkpoint.
+    pub(crate) fn watermark(&self) -> Result<Seq, BlockError> {
+        self.snapshot(|live, txn| {
+            let Some(bytes) = live.marks.get(txn, WATERMARK)? else {
+                return Ok(Seq::ZERO);
+            };
+            let bytes = bytes
+                .try_into()
+                .map_err(|_| BlockError::corrupted("LMDB", "the watermark is not 8 bytes long"))?;
+            Ok(Seq(u64::from_le_bytes(bytes)))
+        })
+    }
+
+    /// Calls `each` on every entry in key order, in one snapshot, until it fails.
+    pub(crate) fn scan(&self, each: Visit<'_>) -> Result<(), BlockError> {
+        self.snapshot(|live, txn| {
+            for entry in live.entries.iter(txn)? {
+                let (key, value) = entry?;
+                each(key, value)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes entries (`None` deletes) and the watermark in one synced transaction, growing the map as needed. All of it
+    /// or nothing, unless the disk fails: then either. Reads go on after any failure.
+    pub(crate) fn write(&self, entries: &[(&[u8], Option<&[u8]>)], watermark: Seq) -> Result<(), BlockError> {
+        loop {
+            let written = {
+                let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+                live.as_ref()
+                    .ok_or(BlockError::Poisoned)?
+                    .write(entries, watermark)
+            };
+            match written {
+                Ok(()) => return Ok(()),
+                Err(heed::Error::Mdb(MdbError::MapFull)) => self.grow()?,
+                Err(error) => {
+                    self.recover_reads();
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// An environment whose meta page could not be written refuses everything from then on, reads too. What it holds is as
+    /// good as before: it is opened again, for reading only.
+    fn recover_reads(&self) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if live.as_ref().is_some_and(|live| live.env.read_txn().is_ok()) {
+            return;
+        }
+        if let Some(Live { env, .. }) = live.take() {
+            env.prepare_for_closing().wait();
+        }
+        // If this fails too, reads of what only the checkpoint holds are refused.
+        *live = Live::open_read_only(&self.dir, self.map_bytes).ok();
+    }
+
+    fn grow(&self) -> Result<(), BlockError> {
+        let alone = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        let env = &alone.as_ref().ok_or(BlockError::Poisoned)?.env;
+        let now = env.info().map_size;
+        let next = now.saturating_mul(2).min(self.max_map_bytes) / MAP_STEP_BYTES * MAP_STEP_BYTES;
+        if next <= now {
+            return Err(lmdb_error(&heed::Error::Mdb(MdbError::MapFull)));
+        }
+        // SAFETY: every transaction of this environment holds `live` for reading while it lives, and it is held for
+        // writing here, so none is active in this process.
+        unsafe { env.resize(next) }?;
+        Ok(())
+    }
+}
+
+impl Live {
+    fn open_read_only(dir: &Path, map_bytes: usize) -> Result<Self, BlockError> {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options
             .map_size(map_bytes.next_multiple_of(MAP_STEP_BYTES))
             .max_dbs(2);
-        // SAFETY: read-only is not one of the flags that weaken LMDB's locking or syncing; otherwise as in `open`.
+        // SAFETY: read-only is not one of the flags that weaken LMDB's locking or syncing; otherwise as in `Lmdb::open`.
         let env = unsafe { options.flags(EnvFlags::READ_ONLY).open(dir) }?;
         let txn = env.read_txn()?;
         let tables = env
@@ -154,59 +259,10 @@ impl Lmdb {
             .unwrap_commit();
         let (entries, marks) = tables
             .ok_or_else(|| BlockError::corrupted("the checkpoint store", "its tables are not there"))?;
-        Ok(Self {
-            env,
-            entries,
-            marks,
-            gate: RwLock::new(()),
-            max_map_bytes: map_bytes,
-        })
+        Ok(Self { env, entries, marks })
     }
 
-    /// The value of `key` in the last checkpoint.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>, BlockError> {
-        let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        let txn = self.env.read_txn()?;
-        Ok(self.entries.get(&txn, key)?.map(Value::from))
-    }
-
-    /// Every log record up to this one is in the checkpoint.
-    pub(crate) fn watermark(&self) -> Result<Seq, BlockError> {
-        let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        let txn = self.env.read_txn()?;
-        let Some(bytes) = self.marks.get(&txn, WATERMARK)? else {
-            return Ok(Seq::ZERO);
-        };
-        let bytes = bytes
-            .try_into()
-            .map_err(|_| BlockError::corrupted("LMDB", "the watermark is not 8 bytes long"))?;
-        Ok(Seq(u64::from_le_bytes(bytes)))
-    }
-
-    /// Calls `each` on every entry in key order, in one snapshot, until it fails.
-    pub(crate) fn scan(&self, each: Visit<'_>) -> Result<(), BlockError> {
-        let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        let txn = self.env.read_txn()?;
-        for entry in self.entries.iter(&txn)? {
-            let (key, value) = entry?;
-            each(key, value)?;
-        }
-        Ok(())
-    }
-
-    /// Writes entries (`None` deletes) and the watermark in one synced transaction, growing the map as needed. All of it
-    /// or nothing.
-    pub(crate) fn write(&self, entries: &[(&[u8], Option<&[u8]>)], watermark: Seq) -> Result<(), BlockError> {
-        loop {
-            match self.try_write(entries, watermark) {
-                Err(heed::Error::Mdb(MdbError::MapFull)) => self.grow()?,
-                other => return Ok(other?),
-            }
-        }
-    }
-
-    fn try_write(&self, entries: &[(&[u8], Option<&[u8]>)], watermark: Seq) -> Result<(), heed::Error> {
-        let _live = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+    fn write(&self, entries: &[(&[u8], Option<&[u8]>)], watermark: Seq) -> Result<(), heed::Error> {
         let mut txn = self.env.write_txn()?;
         for (key, value) in entries {
             match value {
@@ -218,19 +274,6 @@ impl Lmdb {
         }
         self.marks.put(&mut txn, WATERMARK, &watermark.0.to_le_bytes())?;
         txn.commit()
-    }
-
-    fn grow(&self) -> Result<(), BlockError> {
-        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let now = self.env.info().map_size;
-        let next = now.saturating_mul(2).min(self.max_map_bytes) / MAP_STEP_BYTES * MAP_STEP_BYTES;
-        if next <= now {
-            return Err(lmdb_error(&heed::Error::Mdb(MdbError::MapFull)));
-        }
-        // SAFETY: every transaction of this environment holds the gate for reading while it lives, and the gate is held
-        // for writing here, so none is active in this process.
-        unsafe { self.env.resize(next) }?;
-        Ok(())
     }
 }
 

@@ -1,0 +1,110 @@
+//! A load on the block store under the preloaded recorder: building both, and running them.
+
+use crate::{
+    steps::Steps,
+    workspace::{cargo, root},
+};
+use anyhow::{Context, Result};
+use std::{fs, path::PathBuf, process::Command};
+
+/// The recorder, the program under it, and where recordings go.
+pub(super) struct Bench {
+    recorder: PathBuf,
+    program: PathBuf,
+    dir: PathBuf,
+}
+
+/// One recording.
+pub(super) struct Recorded {
+    store: PathBuf,
+    recording: PathBuf,
+    seed: String,
+    durability: &'static str,
+}
+
+impl Bench {
+    /// Compiles the recorder with the C compiler, and the load.
+    pub(super) fn build(steps: &mut Steps) -> Result<Self> {
+        let target = root().join("target/power");
+        let recorder = target.join("record.so");
+        fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
+        let mut cc = Command::new("cc");
+        cc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]);
+        cc.arg(&recorder)
+            .arg(root().join("crates/log/shim/record.c"))
+            .arg("-lpthread");
+        steps.run("build the recorder", &mut cc)?;
+        let mut build = cargo();
+        build.args([
+            "build",
+            "--release",
+            "--package",
+            "quintet-blockstore",
+            "--example",
+            "power_loss",
+            "--target-dir",
+        ]);
+        build.arg(&target);
+        // System calls that rustix makes itself would pass the recorder by.
+        build.env("RUSTFLAGS", "--cfg rustix_use_libc");
+        steps.run("build the load", &mut build)?;
+        let program = target.join("release/examples/power_loss");
+        Ok(Self {
+            recorder,
+            program,
+            dir: target.join("runs"),
+        })
+    }
+
+    /// A load on a fresh store, recorded.
+    pub(super) fn record(&self, steps: &mut Steps, seed: u32, durability: &'static str) -> Result<Recorded> {
+        let run = self.fresh(seed, durability)?;
+        steps.run(&format!("record load {seed}, {durability}"), &mut self.load(&run))?;
+        Ok(run)
+    }
+
+    /// An empty place for a store and its recording.
+    pub(super) fn fresh(&self, seed: u32, durability: &'static str) -> Result<Recorded> {
+        let dir = self.dir.join(format!("{durability}-{seed}"));
+        if dir.exists() {
+            fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
+        }
+        let run = Recorded {
+            store: dir.join("store"),
+            recording: dir.join("recording"),
+            seed: seed.to_string(),
+            durability,
+        };
+        fs::create_dir_all(&run.store).with_context(|| format!("creating {}", run.store.display()))?;
+        fs::write(&run.recording, "").with_context(|| format!("creating {}", run.recording.display()))?;
+        Ok(run)
+    }
+
+    /// The load under the recorder.
+    pub(super) fn load(&self, run: &Recorded) -> Command {
+        let mut load = self.command("load", run);
+        load.env("LD_PRELOAD", &self.recorder);
+        load.env("QUINTET_RECORD_DIR", &run.store)
+            .env("QUINTET_RECORD_FILE", &run.recording);
+        load
+    }
+
+    /// The check of images of a recording.
+    pub(super) fn check(&self, run: &Recorded, more: &[&str]) -> Command {
+        let mut check = self.command("check", run);
+        check.arg(super::power::IMAGES_PER_LOAD.to_string()).args(more);
+        check
+    }
+
+    /// The program in one of its modes.
+    pub(super) fn command(&self, mode: &str, run: &Recorded) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg(mode)
+            .arg(&run.store)
+            .arg(&run.recording)
+            .arg(&run.seed)
+            .arg(run.durability);
+        command
+    }
+}
