@@ -8,3 +8,4 @@ pub mod blocks;
 pub mod machine;
 pub mod measure;
 pub mod queue;
+pub mod stm;

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use clap::{Parser, Subcommand};
-use quintet_bench::{blocks, machine, queue};
+use quintet_bench::{blocks, machine, queue, stm};
 use std::path::{Path, PathBuf};
 
 /// Compare Quintet's parts with their rivals on this machine.
@@ -31,6 +31,12 @@ enum Bench {
         #[arg(long, default_value = "target")]
         dir: PathBuf,
     },
+    /// Transactions at three levels beside other STMs, locks and maps.
+    Stm {
+        /// How often each subject is measured; the table shows medians.
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
+    },
     /// Every bench at its smallest: do all subjects work, does every row appear? Times mean nothing here.
     Smoke,
 }
@@ -39,12 +45,15 @@ fn main() -> anyhow::Result<()> {
     let report = match Arguments::parse().bench {
         Bench::Queue { repetitions } => queue::run(&queue::Effort::full(repetitions))?,
         Bench::Blocks { repetitions, dir } => blocks::run(&blocks::Effort::full(repetitions), &dir)?,
+        Bench::Stm { repetitions } => stm::run(&stm::Effort::full(repetitions))?,
         Bench::Smoke => {
             let queues = queue::run(&queue::Effort::smoke())?;
             queue::expect_every_row(&queues)?;
             let stores = blocks::run(&blocks::Effort::smoke(), Path::new("target"))?;
             blocks::expect_every_row(&stores)?;
-            format!("{queues}\n\n{stores}")
+            let transactions = stm::run(&stm::Effort::smoke())?;
+            stm::expect_every_row(&transactions)?;
+            format!("{queues}\n\n{stores}\n\n{transactions}")
         }
     };
     println!("{}\n\n{report}", machine::describe());

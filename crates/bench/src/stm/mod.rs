@@ -1,0 +1,122 @@
+//! Transactions: the three levels beside other STMs, locks and atomics.
+//!
+//! Typed: a hot counter, transfers between two of 1024 accounts, reads of four of 1024. Contexts: one key of 10 000, and
+//! the same ten keys in contexts of 10 to a million. One and two threads.
+
+mod context;
+mod counter;
+mod read_four;
+mod transfer;
+
+use crate::measure::{Samples, table};
+use std::{thread, time::Instant};
+
+/// Accounts of the transfer and read workloads.
+const ACCOUNTS: usize = 1024;
+
+/// How long to measure.
+pub struct Effort {
+    repetitions: usize,
+    transactions: u64,
+    sizes: &'static [usize],
+}
+
+impl Effort {
+    /// For figures: some seconds per table.
+    #[must_use]
+    pub fn full(repetitions: usize) -> Self {
+        Self {
+            repetitions,
+            transactions: 300_000,
+            sizes: &[10, 1_000, 100_000, 1_000_000],
+        }
+    }
+
+    /// For the gate: a moment.
+    #[must_use]
+    pub fn smoke() -> Self {
+        Self {
+            repetitions: 1,
+            transactions: 300,
+            sizes: &[10, 100],
+        }
+    }
+}
+
+/// Million transactions a second of `threads` threads that make `each` transactions each.
+fn rate(threads: usize, each: u64, work: impl Fn(usize, u64) + Sync) -> f64 {
+    let started = Instant::now();
+    if threads == 1 {
+        work(0, each);
+    } else {
+        thread::scope(|scope| {
+            for at in 0..threads {
+                let work = &work;
+                scope.spawn(move || work(at, each));
+            }
+        });
+    }
+    (threads as u64 * each) as f64 / started.elapsed().as_secs_f64() / 1e6
+}
+
+/// A cheap sequence of numbers, the same for every subject.
+struct Sequence(u64);
+
+impl Sequence {
+    fn new(thread: usize) -> Self {
+        Self(0x9e37_79b9_7f4a_7c15 ^ (thread as u64 + 1) << 20)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 33) as usize % bound
+    }
+
+    /// Two different ones.
+    fn pair(&mut self, bound: usize) -> (usize, usize) {
+        let first = self.below(bound);
+        (first, (first + 1 + self.below(bound - 1)) % bound)
+    }
+}
+
+/// Checks every subject, measures, and renders the tables.
+///
+/// # Errors
+/// When a subject does not do what is being timed.
+pub fn run(effort: &Effort) -> anyhow::Result<String> {
+    let mut tables = Vec::new();
+    let mut add = |title: &str, samples: &[Samples]| tables.push(table(title, "M tx/s", samples));
+    for threads in [1, 2] {
+        let title = |what: &str| format!("{what}, {threads} thread(s)");
+        add(&title("hot counter"), &counter::measure(effort, threads)?);
+        add(&title("transfer over 1024"), &transfer::measure(effort, threads)?);
+        add(&title("read 4 of 1024"), &read_four::measure(effort, threads));
+        add(
+            &title("update 1 of 10 000 keys"),
+            &context::measure(effort, threads)?,
+        );
+    }
+    add(
+        "update 1 of the same 10 keys in a context of N",
+        &context::sizes(effort)?,
+    );
+    Ok(tables.join("\n\n"))
+}
+
+/// That the report names every subject.
+///
+/// # Errors
+/// Names the row that is missing.
+pub fn expect_every_row(report: &str) -> anyhow::Result<()> {
+    for name in counter::NAMES
+        .iter()
+        .chain(transfer::NAMES)
+        .chain(read_four::NAMES)
+        .chain(context::NAMES)
+    {
+        anyhow::ensure!(report.contains(name), "the report has no row `{name}`");
+    }
+    Ok(())
+}
