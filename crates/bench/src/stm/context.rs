@@ -51,6 +51,7 @@ fn ours(context: &Context, names: &[String], how: How, threads: usize, each: u64
                     let now = tx.get_int(name)?;
                     tx.set(name, now + 1)
                 }),
+                How::Increment(Isolation::Raw) => context.increment_raw(name, 1),
                 How::Increment(isolation) => context.run(isolation, |tx| tx.increment(name, 1)),
             };
             assert!(done.is_ok());

@@ -69,12 +69,35 @@ impl Cell {
         needed: Option<(u64, u64)>,
     ) -> Option<Value> {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        self.replace(&mut held, stamp, value, needed)
+    }
+
+    /// As [`store`](Self::store), with a value made from the one that is there. `None` = there is none.
+    pub(crate) fn update<E>(
+        &self,
+        stamp: Stamp,
+        needed: Option<(u64, u64)>,
+        make: impl FnOnce(&Value) -> Result<Value, E>,
+    ) -> Option<Result<Option<Value>, E>> {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let made = make(held.value.as_ref()?);
+        Some(made.map(|value| self.replace(&mut held, stamp, Some(value), needed)))
+    }
+
+    fn replace(
+        &self,
+        held: &mut Held,
+        stamp: Stamp,
+        value: Option<Value>,
+        needed: Option<(u64, u64)>,
+    ) -> Option<Value> {
         let before = std::mem::replace(&mut held.stamp, stamp);
         if before == Stamp::ORIGIN {
             self.born.store(stamp.version(), Ordering::Release);
         }
         let old = std::mem::replace(&mut held.value, value);
         match needed {
+            None if held.older.is_empty() => {}
             None => held.older.clear(),
             Some((oldest, newest)) => {
                 // What is newer than every snapshot is needed by none: a hot value keeps one old version a snapshot.

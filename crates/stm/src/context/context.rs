@@ -127,15 +127,6 @@ impl Context {
         }
     }
 
-    /// Sets one value at once: the raw level without a transaction around it.
-    ///
-    /// # Errors
-    /// As [`ContextTx::set`](super::ContextTx::set).
-    pub fn set_raw(&self, path: &str, value: impl Into<Value>) -> Result<()> {
-        let value = value.into();
-        self.run(Isolation::Raw, |tx| tx.set(path, value.clone()))
-    }
-
     /// A frozen view of everything. O(1) in the number of values.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

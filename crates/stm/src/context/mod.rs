@@ -5,6 +5,7 @@
 //! | `context` | the handle: make, run, read |
 //! | `tx`, `state`, `tree` | one attempt: what its body may do, what it has read and buffered, keys made and removed |
 //! | `write`, `commit` | a buffered write, and what a commit records |
+//! | `raw` | the short way of a raw write |
 //! | `cell`, `index` | versioned values, and finding them |
 //! | `journal` | the order of commits: versions, history, outbox, log |
 //! | `snapshot` | a frozen view |
@@ -23,6 +24,7 @@ mod handler;
 mod index;
 mod journal;
 mod path;
+mod raw;
 mod record;
 mod request;
 mod schema;

@@ -231,6 +231,10 @@ impl State {
     /// A raw transaction commits each write alone. What makes or removes a key can lose against another one; nothing of
     /// it has happened then, and it is tried again.
     fn write_through(&mut self, shared: &Shared, path: &Path, needs: &[Capability], op: &Op) -> Step<()> {
+        if let Some(done) = shared.raw_at_once(path.as_str(), needs, op, self.admin, self.label) {
+            self.written |= done.is_ok();
+            return done.map_err(Abort::failed);
+        }
         loop {
             self.clear();
             self.reads.begin(&shared.domain, Isolation::Raw, false);

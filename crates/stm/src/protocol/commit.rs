@@ -164,6 +164,43 @@ pub(crate) fn commit<P: Pending>(
     Ok(sealed.publish(domain, version, label))
 }
 
+/// The whole protocol for one raw write of one variable. `write` stores the value, which will bear the stamp; if it
+/// refuses or panics, nothing has happened. `None` = an aged transaction has reserved the variable.
+#[inline]
+pub(crate) fn commit_one<T, E>(
+    domain: &Domain,
+    slot: &'static Slot,
+    label: u32,
+    write: impl FnOnce(Stamp) -> Result<T, E>,
+) -> Option<Result<T, E>> {
+    struct Unseal(&'static Slot, Word);
+
+    impl Drop for Unseal {
+        fn drop(&mut self) {
+            self.0.unseal(self.1);
+        }
+    }
+
+    let word = slot.seal(false).ok()?;
+    let sealed = Unseal(slot, word);
+    let version = domain.now() + 1;
+    let stamp = word.stamp().next(version);
+    let written = match write(stamp) {
+        Ok(written) => written,
+        Err(error) => return Some(Err(error)),
+    };
+    std::mem::forget(sealed);
+    if stamp.version() > version {
+        domain.tick_to(version);
+    }
+    slot.set_writer(label);
+    slot.publish(stamp);
+    if word.has(Word::WATCHED) {
+        domain.waiters.wake(slot);
+    }
+    Some(Ok(written))
+}
+
 /// Steps 1 and, for what is both read and written, 3.
 #[inline]
 fn seal<P: Pending>(
