@@ -37,7 +37,7 @@ impl Extent {
     }
 
     /// Reads content from `offset_bytes` until `buf` is full or the content ends; returns how many bytes were read.
-    /// Blocks for the disk when the bytes are not in the page cache. An [`AlignedBuffer`](crate::AlignedBuffer) is
+    /// Blocks for the disk when the bytes are not in the page cache. An [`AlignedBuffer`](quintet_core::AlignedBuffer) is
     /// several times faster than an unaligned one.
     ///
     /// # Errors

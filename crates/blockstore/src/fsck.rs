@@ -4,14 +4,14 @@
 //! content hashes to its name; the log is readable up to its end, which a crash may have torn; LMDB opens.
 
 use crate::{
-    AlignedBuffer, BlockError, Digest, Record,
+    BlockError, Digest, Record,
     buddy::{Buddy, UNIT_BYTES},
     engine::DATA_FILE,
     home::Home,
     meta::inspect,
     recovery,
 };
-use quintet_core::SizeClass;
+use quintet_core::{AlignedBuffer, SizeClass};
 use quintet_log::{Directory, File, OpenMode, OsDirectory};
 use std::{fmt, path::Path, sync::Arc};
 
@@ -154,7 +154,7 @@ impl Checker {
                 .next_multiple_of(SizeClass::LARGEST.size_bytes())
                 / UNIT_BYTES,
         );
-        let buffer = contents.then(|| AlignedBuffer::new(SizeClass::LARGEST.size_bytes() as usize));
+        let buffer = contents.then(|| AlignedBuffer::zeroed(SizeClass::LARGEST.size_bytes() as usize));
         Self {
             file,
             taken,

@@ -14,7 +14,6 @@
 #![deny(unsafe_code)]
 
 pub mod buddy;
-mod buffer;
 pub mod codec;
 mod config;
 mod digest;
@@ -43,7 +42,6 @@ mod stats;
 mod store;
 mod worker;
 
-pub use buffer::AlignedBuffer;
 pub use config::Config;
 pub use digest::Digest;
 pub use engine::{Engine, Workers};

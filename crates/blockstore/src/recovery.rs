@@ -5,11 +5,11 @@
 //! its block as taken. Two records that overlap, or one beyond the file, are damage, and the store does not open.
 
 use crate::{
-    AlignedBuffer, BlockError, Digest, Record,
+    BlockError, Digest, Record,
     meta::{Recovered, Table},
     space::Space,
 };
-use quintet_core::{ErrorKind, SizeClass};
+use quintet_core::{AlignedBuffer, ErrorKind, SizeClass};
 use quintet_log::File;
 
 /// What opening a store found and did.
@@ -85,7 +85,7 @@ fn drop_unwritten(
     recovered: &Recovered,
     file: &dyn File,
 ) -> Result<(u64, u64), BlockError> {
-    let mut buffer = AlignedBuffer::new(SizeClass::LARGEST.size_bytes() as usize);
+    let mut buffer = AlignedBuffer::zeroed(SizeClass::LARGEST.size_bytes() as usize);
     let (mut checked, mut dropped) = (0, 0);
     for key in &recovered.unproven {
         let Some(value) = table.get(key)? else {

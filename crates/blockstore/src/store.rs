@@ -4,15 +4,15 @@
 //! connections and their commits are grouped. Ports connect workers of their own with [`BlockStore::connect`].
 
 use crate::{
-    AlignedBuffer, BlockError, BlockWorker, Config, ControllerStats, Digest, Done, Engine, Extent, Get,
-    Opened, Outcome, Polled, Put, Stats, Ticket, Workers,
+    BlockError, BlockWorker, Config, ControllerStats, Digest, Done, Engine, Extent, Get, Opened, Outcome,
+    Polled, Put, Stats, Ticket, Workers,
     home::Home,
     message::BlockMessage,
     meter::{Meter, Metered},
 };
 use quintet_core::{
-    BatchConfig, BatchController, Clock, Connector, Doorbell, Error, Parker, Result, SizeClass, SystemClock,
-    rtrb_queue::RtrbQueue,
+    AlignedBuffer, BatchConfig, BatchController, Clock, Connector, Doorbell, Error, Parker, Result,
+    SizeClass, SystemClock, rtrb_queue::RtrbQueue,
 };
 use quintet_log::{Directory, OsDirectory};
 use std::{
@@ -297,7 +297,7 @@ impl BlockStore {
     fn new_seat(&self) -> Result<Seat> {
         let parker = Parker::new();
         let worker = self.connect(parker.doorbell())?;
-        let buffer = AlignedBuffer::new(SizeClass::LARGEST.size_bytes() as usize);
+        let buffer = AlignedBuffer::zeroed(SizeClass::LARGEST.size_bytes() as usize);
         Ok(Seat {
             worker,
             parker,

@@ -26,6 +26,7 @@
 
 mod batch;
 mod block;
+mod buffer;
 mod client;
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
@@ -59,6 +60,7 @@ pub mod rtrb_queue;
 
 pub use batch::{BatchConfig, BatchController};
 pub use block::{Block, BlockAddress, SizeClass};
+pub use buffer::AlignedBuffer;
 pub use client::{Call, Client};
 pub use clock::{Clock, Deadline, SystemClock};
 pub use controller::{Controller, Tick};

@@ -27,7 +27,6 @@ mod protocol;
 mod stats;
 mod timer;
 
-pub use buffer::AlignedBuffer;
 pub use connection::{ConnectionId, Link, Links};
 pub use event_loop::{Control, Driver, EventLoop, LoopContext, Step, WorkerThread};
 pub use limits::LoopConfig;

@@ -3,7 +3,8 @@
 //! Small writes are gathered into one buffer, large payloads keep their own memory, and a stream is pulled 64 KiB at a
 //! time while the socket takes it, so that a large answer is never held whole. The protocol appends, the backend sends.
 
-use crate::buffer::{AlignedBuffer, BufferPool};
+use crate::buffer::BufferPool;
+use quintet_core::AlignedBuffer;
 use std::{
     collections::VecDeque,
     fmt,

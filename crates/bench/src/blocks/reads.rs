@@ -3,10 +3,8 @@
 use super::Effort;
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
-use quintet_blockstore::{
-    AlignedBuffer, BlockStore, BlockWorker, Config, Digest, Done, Extent, Get, Lookup, Outcome,
-};
-use quintet_core::{ErrorKind, Parker};
+use quintet_blockstore::{BlockStore, BlockWorker, Config, Digest, Done, Extent, Get, Lookup, Outcome};
+use quintet_core::{AlignedBuffer, ErrorKind, Parker};
 use std::{
     path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -103,7 +101,7 @@ impl Bench {
     fn read(&self, store: &BlockStore) -> anyhow::Result<Histogram<u64>> {
         let parker = Parker::new();
         let mut worker = store.connect(parker.doorbell())?;
-        let mut buffer = AlignedBuffer::new(BLOCK_BYTES);
+        let mut buffer = AlignedBuffer::zeroed(BLOCK_BYTES);
         let mut times = Histogram::new(3)?;
         let mut done = Vec::new();
         let (start, mut pick) = (Instant::now(), 1_u64);

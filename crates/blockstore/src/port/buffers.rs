@@ -3,8 +3,8 @@
 //! A block is read whole into one buffer, so that its pin can end before the client has taken the first byte. The buffer
 //! comes back when the last byte has left.
 
+use quintet_core::AlignedBuffer;
 use quintet_core::SizeClass;
-use quintet_net::AlignedBuffer;
 use std::{cell::RefCell, rc::Rc};
 
 /// One worker's buffers. Clones share them; everything stays on the worker's thread.

@@ -2,9 +2,9 @@
 //! a condition, and a read that never ends fails by its socket's timeout.
 
 use crate::recorder::{get, put, statuses};
-use quintet_core::{Clock, Deadline, Doorbell, ErrorKind, SystemClock, fake::ManualClock};
+use quintet_core::{AlignedBuffer, Clock, Deadline, Doorbell, ErrorKind, SystemClock, fake::ManualClock};
 use quintet_net::{
-    AlignedBuffer, BodySource, EventLoop, LoopConfig, LoopStatsSnapshot, Payload, WorkerThread,
+    BodySource, EventLoop, LoopConfig, LoopStatsSnapshot, Payload, WorkerThread,
     http1::{Admit, BodyStep, ExchangeId, Http, HttpConfig, HttpService, Replies, RequestHead, Response},
 };
 use std::{

@@ -9,14 +9,14 @@ mod accept;
 
 use crate::{
     ConnectionId, Driver, Listener, LoopConfig, LoopContext, LoopStats, Protocol, Step,
-    buffer::{AlignedBuffer, BufferPool},
+    buffer::BufferPool,
     event_loop::{
         control::{Control, Orders},
         waker::LoopWaker,
     },
 };
 use mio::{Events, Interest, Poll, Token, net::TcpListener, net::TcpStream};
-use quintet_core::{Clock, Doorbell, Result};
+use quintet_core::{AlignedBuffer, Clock, Doorbell, Result};
 use std::{
     fmt,
     io::{self, Read, Write},
