@@ -84,3 +84,36 @@ fn what_we_tell_people_to_try_works() {
     assert_eq!(String::from_utf8(answer.stdout).expect("text"), "413");
     server.stop();
 }
+
+#[test]
+fn the_commands_of_the_readme_run_as_written() {
+    if Command::new("curl")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
+        eprintln!("SKIPPED: curl is not installed, the README's commands were not tried");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(&dir.path().join("data"));
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let readme = fs::read_to_string(readme).expect("the README");
+    let commands = readme
+        .lines()
+        .filter(|line| line.starts_with("curl ") || line.starts_with("echo "))
+        .map(|line| line.replace("127.0.0.1:10001", &server.blocks().to_string()));
+    let said: Vec<_> = commands
+        .map(|command| {
+            let output = Command::new("sh")
+                .args(["-c", &command])
+                .output()
+                .expect("a shell");
+            assert!(output.status.success(), "{command}: {output:?}");
+            String::from_utf8(output.stdout).expect("text")
+        })
+        .collect();
+    let name = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+    assert_eq!(said, [name, "hello\n", ""]);
+}
