@@ -1,0 +1,216 @@
+//! [`Effect`]: what a change does to one key. An operation is planned against the value, its effect goes to the log, and
+//! then [`change`] does it: the same function that replays the log, so memory and recovery cannot disagree.
+//!
+//! An effect that meets a value of another kind starts from nothing: only a replay over a later snapshot sees that, and
+//! the log then ends that key's life before it matters.
+
+use crate::value::{Bytes, Hash, List, Object, Set, SortedSet, Value};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+/// Which end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// Where `shift` and `unshift` work; LEFT.
+    Front,
+    /// Where `push` and `pop` work; RIGHT.
+    Back,
+}
+
+/// A change of one key.
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    /// The value, and when it expires (0 = never).
+    Put { value: Value, expires_ms: u64 },
+    /// The key is gone; also logged when it expired.
+    Delete,
+    /// When it expires; 0 = never.
+    Expire { at_ms: u64 },
+    /// Items, one after another.
+    Push { end: End, items: Vec<Value> },
+    /// That many items are gone.
+    Pop { end: End, count: u64 },
+    /// Items in place of `removed` others.
+    Splice {
+        at: u64,
+        removed: u64,
+        items: Vec<Value>,
+    },
+    /// A deep merge into an object.
+    Merge { patch: Arc<Object> },
+    /// Fields of a hash.
+    HashPut { fields: Vec<(Bytes, Bytes)> },
+    /// Fields of a hash are gone.
+    HashRemove { fields: Vec<Bytes> },
+    /// Members of a set.
+    SetAdd { members: Vec<Bytes> },
+    /// Members of a set are gone.
+    SetRemove { members: Vec<Bytes> },
+    /// Members of a sorted set with their scores.
+    Score { members: Vec<(f64, Bytes)> },
+    /// Members of a sorted set are gone.
+    Unscore { members: Vec<Bytes> },
+}
+
+/// A key's state in the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) value: Value,
+    /// Grows with every change; with a log, the position of the record that made it.
+    pub(crate) version: u64,
+    /// Milliseconds since 1970; 0 = never.
+    pub(crate) expires_ms: u64,
+    /// Where the key stands in its shard's index.
+    pub(crate) at: u32,
+    /// When it was last used, for eviction.
+    pub(crate) used: Stamp,
+}
+
+impl Slot {
+    pub(crate) fn new(value: Value, version: u64, expires_ms: u64) -> Self {
+        Self {
+            value,
+            version,
+            expires_ms,
+            at: u32::MAX,
+            used: Stamp::default(),
+        }
+    }
+}
+
+/// A coarse time that readers may set under a shared lock.
+#[derive(Debug, Default)]
+pub(crate) struct Stamp(AtomicU32);
+
+impl Stamp {
+    pub(crate) fn set(&self, stamp: u32) {
+        self.0.store(stamp, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Clone for Stamp {
+    fn clone(&self) -> Self {
+        Self(AtomicU32::new(self.get()))
+    }
+}
+
+impl Effect {
+    /// What it can add to the memory in use, in bytes: an upper bound that costs no look at the value.
+    pub(crate) fn added_bytes(&self) -> u64 {
+        let bytes = |list: &[Bytes]| list.iter().map(|item| item.len() + 64).sum::<usize>();
+        let added = match self {
+            Self::Put { value, .. } => value.size_bytes(),
+            Self::Push { items, .. } | Self::Splice { items, .. } => {
+                items.iter().map(Value::size_bytes).sum()
+            }
+            Self::Merge { patch } => patch.bytes,
+            Self::HashPut { fields } => fields
+                .iter()
+                .map(|(name, value)| name.len() + value.len() + 64)
+                .sum(),
+            Self::SetAdd { members } => bytes(members),
+            Self::Score { members } => members.iter().map(|(_, member)| member.len() + 96).sum(),
+            Self::Delete
+            | Self::Expire { .. }
+            | Self::Pop { .. }
+            | Self::HashRemove { .. }
+            | Self::SetRemove { .. }
+            | Self::Unscore { .. } => 0,
+        };
+        added as u64
+    }
+}
+
+/// The container inside, alone or copied; a fresh one in place of anything else.
+macro_rules! container {
+    ($slot:expr, $kind:ident) => {{
+        if !matches!($slot.value, Value::$kind(_)) {
+            $slot.value = Value::$kind(Arc::new($kind::default()));
+        }
+        let Value::$kind(inner) = &mut $slot.value else {
+            return;
+        };
+        Arc::make_mut(inner)
+    }};
+}
+
+/// Does an effect on what is there; the caller deletes, inserts and sets the version. Whether the value shares its structure with a reader's costs a path, not a copy.
+pub(crate) fn change(slot: &mut Slot, effect: Effect) {
+    match effect {
+        Effect::Put { value, expires_ms } => {
+            slot.value = value;
+            slot.expires_ms = expires_ms;
+        }
+        Effect::Delete => {}
+        Effect::Expire { at_ms } => slot.expires_ms = at_ms,
+        Effect::Push { end, items } => {
+            let list = container!(slot, List);
+            items
+                .into_iter()
+                .for_each(|item| list.push(end == End::Front, item));
+        }
+        Effect::Pop { end, count } => {
+            let list = container!(slot, List);
+            for _ in 0..count.min(list.items.len() as u64) {
+                list.pop(end == End::Front);
+            }
+        }
+        Effect::Splice { at, removed, items } => {
+            let list = container!(slot, List);
+            list.splice(at as usize, removed as usize, items);
+        }
+        Effect::Merge { patch } => {
+            let object = container!(slot, Object);
+            *object = object.merged(&patch);
+        }
+        other => change_keyed(slot, other),
+    }
+}
+
+fn change_keyed(slot: &mut Slot, effect: Effect) {
+    match effect {
+        Effect::HashPut { fields } => {
+            let hash = container!(slot, Hash);
+            for (name, value) in fields {
+                hash.put(name, value);
+            }
+        }
+        Effect::HashRemove { fields } => {
+            let hash = container!(slot, Hash);
+            for name in fields {
+                hash.remove(&name);
+            }
+        }
+        Effect::SetAdd { members } => {
+            let set = container!(slot, Set);
+            for member in members {
+                set.add(member);
+            }
+        }
+        Effect::SetRemove { members } => {
+            let set = container!(slot, Set);
+            for member in members {
+                set.remove(&member);
+            }
+        }
+        Effect::Score { members } => {
+            let set = container!(slot, SortedSet);
+            for (score, member) in members {
+                set.put(score, member);
+            }
+        }
+        Effect::Unscore { members } => {
+            let set = container!(slot, SortedSet);
+            for member in members {
+                set.remove(&member);
+            }
+        }
+        _ => {}
+    }
+}

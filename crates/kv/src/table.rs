@@ -1,0 +1,176 @@
+//! [`Table`]: the shards of a DashMap, and beside each what belongs to its keys: an index of them, their waiters, counters.
+//!
+//! Everything of a shard is changed under the shard's write lock only. Several shards are locked in ascending order, by
+//! [`Transaction`](crate::transaction::Transaction) alone. The index makes "any key" and a scan that misses nothing cheap:
+//! a removed key's place is taken by the last one, and scans walk from the last place to the first.
+
+use crate::{effect::Slot, value::Bytes, wait::Registry};
+use dashmap::{DashMap, RwLockReadGuard, RwLockWriteGuard, SharedValue};
+use foldhash::fast::RandomState;
+use hashbrown::raw::RawTable;
+use std::{
+    hash::BuildHasher,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+pub(crate) type Raw = RawTable<(Bytes, SharedValue<Slot>)>;
+pub(crate) type WriteGuard<'a> = RwLockWriteGuard<'a, Raw>;
+pub(crate) type ReadGuard<'a> = RwLockReadGuard<'a, Raw>;
+
+/// What stands beside a shard. The numbers are written under its write lock only.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Side {
+    /// How many waiter entries there are: most changes need not look further.
+    pub(crate) waiting: AtomicUsize,
+    /// The last version given out, without a log.
+    pub(crate) version: AtomicU64,
+    /// What keys and values take, roughly.
+    pub(crate) bytes: AtomicU64,
+    index: Mutex<Vec<Bytes>>,
+    registry: Mutex<Registry>,
+}
+
+impl Side {
+    pub(crate) fn index(&self) -> MutexGuard<'_, Vec<Bytes>> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn next_version(&self) -> u64 {
+        let next = self.version.load(Relaxed) + 1;
+        self.version.store(next, Relaxed);
+        next
+    }
+
+    fn resize(&self, before: usize, after: usize) {
+        let bytes = self.bytes.load(Relaxed) + after as u64 - before as u64;
+        self.bytes.store(bytes, Relaxed);
+    }
+}
+
+pub(crate) struct Table {
+    map: DashMap<Bytes, Slot, RandomState>,
+    sides: Box<[Side]>,
+}
+
+/// A key's memory beside its value.
+fn entry_bytes(key: &[u8], slot: &Slot) -> usize {
+    key.len() + 16 + size_of::<(Bytes, Slot)>() + size_of::<Bytes>() + slot.value.size_bytes()
+}
+
+impl Table {
+    pub(crate) fn new(shards: usize) -> Self {
+        Self {
+            map: DashMap::with_hasher_and_shard_amount(RandomState::default(), shards),
+            sides: (0..shards).map(|_| Side::default()).collect(),
+        }
+    }
+
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        self.map.hasher().hash_one(key)
+    }
+
+    pub(crate) fn shard_of(&self, hash: u64) -> usize {
+        self.map.determine_shard(hash as usize)
+    }
+
+    pub(crate) fn shards(&self) -> usize {
+        self.sides.len()
+    }
+
+    pub(crate) fn side(&self, shard: usize) -> &Side {
+        &self.sides[shard]
+    }
+
+    pub(crate) fn read(&self, shard: usize) -> ReadGuard<'_> {
+        self.map.shards()[shard].read()
+    }
+
+    pub(crate) fn write(&self, shard: usize) -> WriteGuard<'_> {
+        self.map.shards()[shard].write()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.sides.iter().map(|side| side.bytes.load(Relaxed)).sum()
+    }
+
+    /// How many keys, expired ones that nobody has met yet included.
+    pub(crate) fn len(&self) -> usize {
+        (0..self.shards()).map(|shard| self.read(shard).len()).sum()
+    }
+
+    /// Puts a slot in place of what is there, and answers that.
+    pub(crate) fn insert(
+        &self,
+        raw: &mut Raw,
+        shard: usize,
+        hash: u64,
+        key: &Bytes,
+        mut slot: Slot,
+    ) -> Option<Slot> {
+        let side = self.side(shard);
+        let added = entry_bytes(key, &slot);
+        if let Some((_, there)) = raw.get_mut(hash, |(other, _)| **other == **key) {
+            let there = there.get_mut();
+            slot.at = there.at;
+            side.resize(entry_bytes(key, there), added);
+            return Some(std::mem::replace(there, slot));
+        }
+        let mut index = side.index();
+        // A shard of four billion keys does not fit any memory.
+        slot.at = u32::try_from(index.len()).unwrap_or(u32::MAX);
+        index.push(key.clone());
+        side.resize(0, added);
+        let hasher = |(key, _): &(Bytes, SharedValue<Slot>)| self.hash(key);
+        raw.insert_entry(hash, (key.clone(), SharedValue::new(slot)), hasher);
+        None
+    }
+
+    /// Changes a slot where it lies.
+    pub(crate) fn change<R>(
+        &self,
+        raw: &mut Raw,
+        shard: usize,
+        hash: u64,
+        key: &[u8],
+        change: impl FnOnce(&mut Slot) -> R,
+    ) -> Option<R> {
+        let (_, slot) = raw.get_mut(hash, |(other, _)| **other == *key)?;
+        let slot = slot.get_mut();
+        let before = slot.value.size_bytes();
+        let result = change(slot);
+        self.side(shard).resize(before, slot.value.size_bytes());
+        Some(result)
+    }
+
+    /// Takes a key out.
+    pub(crate) fn remove(&self, raw: &mut Raw, shard: usize, hash: u64, key: &[u8]) -> Option<Slot> {
+        let (key, slot) = raw.remove_entry(hash, |(other, _)| **other == *key)?;
+        let slot = slot.into_inner();
+        let side = self.side(shard);
+        side.resize(entry_bytes(&key, &slot), 0);
+        let mut index = side.index();
+        let at = slot.at as usize;
+        index.swap_remove(at);
+        if let Some(moved) = index.get(at) {
+            let hash = self.hash(moved);
+            if let Some((_, other)) = raw.get_mut(hash, |(other, _)| *other == *moved) {
+                other.get_mut().at = slot.at;
+            }
+        }
+        Some(slot)
+    }
+}
+
+/// Looks a key up.
+pub(crate) fn find<'a>(raw: &'a Raw, hash: u64, key: &[u8]) -> Option<&'a Slot> {
+    raw.get(hash, |(other, _)| **other == *key)
+        .map(|(_, slot)| slot.get())
+}

@@ -1,0 +1,14 @@
+//! Waiting: who waits for a key, in which order, and how they are told.
+//!
+//! A waiter is registered under its keys' locks and woken after they are released. Items are handed over by whoever
+//! brings them, under the lock, to the first in line: one wake an item, first come first served, nobody in between.
+
+mod cancel;
+mod mailbox;
+mod pending;
+mod registry;
+
+pub use cancel::{CancelGuard, CancelToken, cancellation};
+pub(crate) use mailbox::{Delivery, Mailbox};
+pub(crate) use pending::Pending;
+pub(crate) use registry::{Registry, Waiter, Wish};

@@ -1,0 +1,73 @@
+//! [`Registry`]: the waiters of one shard's keys, in the order in which they came. Looked at and changed only under the
+//! shard's write lock. Entries whose mailbox is closed are left by waiters of several keys and dropped when met.
+
+use super::Mailbox;
+use crate::{
+    effect::End,
+    value::{Bytes, Value},
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+/// What a waiter wants of a key.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    /// An item of a list, taken from this end.
+    Item(End),
+    /// To look again when a list has something: for what needs more than one key's lock.
+    Retry,
+    /// That the key holds this value.
+    Equals(Value),
+    /// That the key holds a value that is not this one; `None` = any value.
+    Differs(Option<Value>),
+    /// To look again after any change.
+    Change,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) wish: Wish,
+    /// When it came: who looks again in vain gets its old place back.
+    pub(crate) ticket: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    queues: HashMap<Bytes, VecDeque<Waiter>>,
+}
+
+impl Registry {
+    pub(crate) fn add(&mut self, key: Bytes, waiter: Waiter) {
+        let queue = self.queues.entry(key).or_default();
+        let at = queue.partition_point(|other| other.ticket <= waiter.ticket);
+        queue.insert(at, waiter);
+    }
+
+    /// Takes one waiter away from a key; whether it was there.
+    pub(crate) fn remove(&mut self, key: &[u8], mailbox: &Arc<Mailbox>) -> bool {
+        let Some(queue) = self.queues.get_mut(key) else {
+            return false;
+        };
+        let before = queue.len();
+        queue.retain(|waiter| !Arc::ptr_eq(&waiter.mailbox, mailbox));
+        let removed = queue.len() < before;
+        if queue.is_empty() {
+            self.queues.remove(key);
+        }
+        removed
+    }
+
+    /// Takes a key's queue out; put it back with [`restore`](Self::restore).
+    pub(crate) fn take(&mut self, key: &[u8]) -> VecDeque<Waiter> {
+        self.queues.remove(key).unwrap_or_default()
+    }
+
+    pub(crate) fn restore(&mut self, key: Bytes, queue: VecDeque<Waiter>) {
+        if !queue.is_empty() {
+            self.queues.insert(key, queue);
+        }
+    }
+}
