@@ -112,7 +112,12 @@ impl Config {
         )?;
         let segment = self.segment_bytes;
         let fits = self.durability.is_none() || segment >= value + (64 << 10);
-        check("segment_bytes", segment, fits, "at least max_value_bytes and 64 KiB more")
+        check(
+            "segment_bytes",
+            segment,
+            fits,
+            "at least max_value_bytes and 64 KiB more",
+        )
     }
 }
 

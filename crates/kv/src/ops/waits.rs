@@ -180,7 +180,10 @@ impl Store {
         let mut blocked = Blocked::new(self, &[from.0], wait)?;
         loop {
             let (moved, seen) = self.inner.write(&[from.0, to.0], true, |transaction| {
-                if transaction.list(from.0, operation)?.is_some_and(|list| !list.items.is_empty()) {
+                if transaction
+                    .list(from.0, operation)?
+                    .is_some_and(|list| !list.items.is_empty())
+                {
                     return transaction.transfer(from, to, operation);
                 }
                 blocked.pending.register(transaction, &Wish::Retry);

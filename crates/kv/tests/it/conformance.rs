@@ -20,10 +20,14 @@ impl keyed::Subject for Service {
 }
 
 keyed_suite!(keyed_in_memory, || Service(Store::in_memory()));
-keyed_suite!(keyed_at_level_interval, || Service(
-    open(&CrashDirectory::new(), Durability::Interval)
-));
-keyed_suite!(keyed_at_level_full, || Service(open(&CrashDirectory::new(), Durability::Full)));
+keyed_suite!(keyed_at_level_interval, || Service(open(
+    &CrashDirectory::new(),
+    Durability::Interval
+)));
+keyed_suite!(keyed_at_level_full, || Service(open(
+    &CrashDirectory::new(),
+    Durability::Full
+)));
 
 pub(crate) fn config(durability: Durability) -> Config {
     Config {
@@ -37,7 +41,12 @@ pub(crate) fn config(durability: Durability) -> Config {
 }
 
 fn open(directory: &CrashDirectory, durability: Durability) -> Store {
-    Store::open(config(durability), Arc::new(directory.clone()), Arc::new(SystemClock)).unwrap()
+    Store::open(
+        config(durability),
+        Arc::new(directory.clone()),
+        Arc::new(SystemClock),
+    )
+    .unwrap()
 }
 
 /// A handler on a store, in memory or over a directory whose power can be cut.
@@ -73,7 +82,9 @@ impl handler::Subject for Subject {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             fail_next_commit: Support::Provided,
-            hold_flushes: Support::Missing("a read waits for the flush of what it shows, instead of showing what was"),
+            hold_flushes: Support::Missing(
+                "a read waits for the flush of what it shows, instead of showing what was",
+            ),
             reopen: match self.directory {
                 Some(_) => Support::Provided,
                 None => Support::Missing("it is in memory"),
@@ -106,4 +117,6 @@ impl handler::Subject for Subject {
 handler_suite!(handler_in_memory, Subject::in_memory);
 handler_suite!(handler_at_level_full, || Subject::durable(Durability::Full));
 durable_handler_suite!(durable_at_level_full, || Subject::durable(Durability::Full));
-durable_handler_suite!(durable_at_level_interval, || Subject::durable(Durability::Interval));
+durable_handler_suite!(durable_at_level_interval, || Subject::durable(
+    Durability::Interval
+));

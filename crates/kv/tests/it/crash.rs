@@ -18,9 +18,18 @@ struct Values {
 }
 
 fn open(directory: Arc<dyn Directory>, durability: Durability) -> Result<Box<dyn Durable>> {
-    let config = Config { max_value_bytes: 1024, segment_bytes: 65 << 10, ..config(durability) };
+    let config = Config {
+        max_value_bytes: 1024,
+        segment_bytes: 65 << 10,
+        ..config(durability)
+    };
     let store = Store::open(config, directory, Arc::new(SystemClock))?;
-    let mut values = Values { store, count: 0, commits: 0, durability };
+    let mut values = Values {
+        store,
+        count: 0,
+        commits: 0,
+        durability,
+    };
     values.count = values.values()?.len() as u64;
     Ok(Box::new(values))
 }
@@ -34,12 +43,15 @@ impl Durable for Values {
         let entries = [
             (format!("v{}", self.count), Value::Int(value as i64)),
             ("count".to_owned(), Value::Int(self.count as i64 + 1)),
-            (format!("padding{}", value % 7), Value::from(&vec![7; (value % 600) as usize][..])),
+            (
+                format!("padding{}", value % 7),
+                Value::from(&vec![7; (value % 600) as usize][..]),
+            ),
         ];
         self.store.mset(&entries)?;
         self.count += 1;
         self.store.push("list", value as i64)?;
-        if self.store.get("list")?.and_then(|list| list.len()) > Some(3) {
+        while self.store.get("list")?.and_then(|list| list.len()) > Some(3) {
             self.store.shift("list")?;
         }
         Ok(())
@@ -66,13 +78,20 @@ impl Durable for Values {
             some => number(some)?,
         };
         if self.store.exists(format!("v{count}"))? {
-            return Err(contradiction(format!("value {count} is there, the counter does not count it")));
+            return Err(contradiction(format!(
+                "value {count} is there, the counter does not count it"
+            )));
         }
         let list = self.store.get("list")?.and_then(|list| list.len()).unwrap_or(0);
-        if list > 4 || (count > 4 && list < 2) {
-            return Err(contradiction(format!("{list} items are in the list after {count} values")));
+        // Each of the two cuts may have come between a push and the shift that follows it.
+        if list > 5 || (count > 4 && list < 2) {
+            return Err(contradiction(format!(
+                "{list} items are in the list after {count} values"
+            )));
         }
-        (0..count).map(|n| number(self.store.get(format!("v{n}"))?)).collect()
+        (0..count)
+            .map(|n| number(self.store.get(format!("v{n}"))?))
+            .collect()
     }
 }
 
@@ -80,7 +99,8 @@ const WORK: Workload = Workload { values: 40, batch: 3 };
 
 fn cut(durability: Durability, seed: u64) {
     let images = 600;
-    let looked_at = survives_power_cuts(&|directory| open(directory, durability), WORK, images, seed).unwrap();
+    let looked_at =
+        survives_power_cuts(&|directory| open(directory, durability), WORK, images, seed).unwrap();
     assert_eq!(looked_at, 2 * images);
 }
 
@@ -118,14 +138,22 @@ fn every_io_fails_once_in_every_way() {
 fn a_kill_loses_nothing_at_any_level() {
     for durability in Durability::ALL {
         let directory = CrashDirectory::new();
-        let store = Store::open(config(durability), Arc::new(directory.clone()), Arc::new(SystemClock)).unwrap();
+        let store = Store::open(
+            config(durability),
+            Arc::new(directory.clone()),
+            Arc::new(SystemClock),
+        )
+        .unwrap();
         for n in 0..50 {
             store.increment("n", 1).unwrap();
             store.push("l", n).unwrap();
             let left = Arc::new(directory.now());
             let again = Store::open(config(durability), left, Arc::new(SystemClock)).unwrap();
             assert_eq!(again.get("n").unwrap(), Some(Value::Int(n + 1)), "{durability}");
-            assert_eq!(again.get("l").unwrap().and_then(|list| list.len()), Some(n as usize + 1));
+            assert_eq!(
+                again.get("l").unwrap().and_then(|list| list.len()),
+                Some(n as usize + 1)
+            );
         }
     }
 }
@@ -135,7 +163,10 @@ fn a_kill_loses_nothing_at_any_level() {
 fn a_snapshot_taken_while_all_write_is_replayed_over() {
     for round in 0..6_u64 {
         let directory = MemDirectory::new();
-        let settings = || Config { segment_bytes: 4 << 20, ..config(Durability::Interval) };
+        let settings = || Config {
+            segment_bytes: 4 << 20,
+            ..config(Durability::Interval)
+        };
         let store = Store::open(settings(), Arc::new(directory.clone()), Arc::new(SystemClock)).unwrap();
         thread::scope(|scope| {
             for thread in 0..4_u64 {
@@ -165,9 +196,16 @@ fn a_snapshot_taken_while_all_write_is_replayed_over() {
         for (key, value) in before.iter().zip(values) {
             assert_eq!(again.get(key).unwrap(), value, "round {round}, key {key:?}");
         }
-        assert_eq!(again.size_bytes(), totals, "round {round}: sizes are counted alike");
+        assert_eq!(
+            again.size_bytes(),
+            totals,
+            "round {round}: sizes are counted alike"
+        );
         drop(again);
-        let read_only = Config { read_only: true, ..settings() };
+        let read_only = Config {
+            read_only: true,
+            ..settings()
+        };
         let look = Store::open(read_only, Arc::new(directory), Arc::new(SystemClock)).unwrap();
         assert_eq!(look.len(), before.len());
         assert_eq!(look.set("k", 1).unwrap_err().kind(), ErrorKind::PermissionDenied);
@@ -195,7 +233,12 @@ fn change(store: &Store, random: u64) {
 #[test]
 fn damage_is_named_and_not_opened() {
     let directory = MemDirectory::new();
-    let store = Store::open(config(Durability::Full), Arc::new(directory.clone()), Arc::new(SystemClock)).unwrap();
+    let store = Store::open(
+        config(Durability::Full),
+        Arc::new(directory.clone()),
+        Arc::new(SystemClock),
+    )
+    .unwrap();
     store.set("k", "value").unwrap();
     store.snapshot().unwrap();
     drop(store);
@@ -203,7 +246,12 @@ fn damage_is_named_and_not_opened() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     directory.insert("kv.snapshot", bytes);
-    let error = Store::open(config(Durability::Full), Arc::new(directory), Arc::new(SystemClock)).unwrap_err();
+    let error = Store::open(
+        config(Durability::Full),
+        Arc::new(directory),
+        Arc::new(SystemClock),
+    )
+    .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupted);
     assert!(error.to_string().contains("kv.snapshot"), "{error}");
 }

@@ -71,7 +71,8 @@ fn step(state: &mut State, call: &Call) -> Reply {
         Call::Take(list, end) | Call::TakeWait(list, end) => Reply::Item(take(&mut state[list], end)),
         Call::Transfer(from, from_end, to, to_end) | Call::TransferWait(from, from_end, to, to_end) => {
             let item = take(&mut state[from], from_end);
-            item.into_iter().for_each(|item| add(&mut state[to], to_end, item));
+            item.into_iter()
+                .for_each(|item| add(&mut state[to], to_end, item));
             Reply::Item(item)
         }
         Call::Read(list) => Reply::Items(state[list].iter().copied().collect()),
@@ -88,11 +89,13 @@ fn explain(history: &[Operation], placed: u64, state: &State, dead: &mut HashSet
     if !dead.insert((placed, state.clone())) {
         return false;
     }
-    waiting().filter(|at| history[*at].invoked <= first_return).any(|at| {
-        let mut next = state.clone();
-        step(&mut next, &history[at].call) == history[at].reply
-            && explain(history, placed | 1 << at, &next, dead)
-    })
+    waiting()
+        .filter(|at| history[*at].invoked <= first_return)
+        .any(|at| {
+            let mut next = state.clone();
+            step(&mut next, &history[at].call) == history[at].reply
+                && explain(history, placed | 1 << at, &next, dead)
+        })
 }
 
 fn numbers(value: Option<Value>) -> Vec<i64> {
@@ -131,16 +134,24 @@ fn run(store: &Store, call: &Call) -> Reply {
         }
         Call::Read(list) => Reply::Items(numbers(store.get(key(list)).unwrap())),
         Call::Delete(list) => Reply::Items(numbers(store.delete(key(list)).unwrap())),
-        Call::Swap(list, item) => {
-            Reply::Items(numbers(store.swap(key(list), Value::list([Value::Int(item)])).unwrap()))
-        }
+        Call::Swap(list, item) => Reply::Items(numbers(
+            store.swap(key(list), Value::list([Value::Int(item)])).unwrap(),
+        )),
     }
 }
 
 fn pick(random: &mut u64, item: i64) -> Call {
-    *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *random = random
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
     let dice = (*random >> 33) as usize;
-    let end = |bit: usize| if dice >> bit & 1 == 0 { End::Front } else { End::Back };
+    let end = |bit: usize| {
+        if dice >> bit & 1 == 0 {
+            End::Front
+        } else {
+            End::Back
+        }
+    };
     let (list, other) = (dice & 1, dice >> 1 & 1);
     match dice >> 4 & 15 {
         0..=4 => Call::Push(list, end(2), item),
@@ -156,7 +167,11 @@ fn pick(random: &mut u64, item: i64) -> Call {
 
 fn record(seed: u64) -> Vec<Operation> {
     let store = Store::in_memory_with(
-        quintet_kv::Config { background: false, shards: 2, ..quintet_kv::Config::memory() },
+        quintet_kv::Config {
+            background: false,
+            shards: 2,
+            ..quintet_kv::Config::memory()
+        },
         std::sync::Arc::new(quintet_core::SystemClock),
     )
     .unwrap();
@@ -166,20 +181,31 @@ fn record(seed: u64) -> Vec<Operation> {
         let threads: Vec<_> = (0..THREADS as u64)
             .map(|thread| {
                 scope.spawn(move || {
-                    let mut random = seed.wrapping_mul(31).wrapping_add(thread).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    let mut random = seed
+                        .wrapping_mul(31)
+                        .wrapping_add(thread)
+                        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
                     start.wait();
                     let operation = |n: usize| {
                         let call = pick(&mut random, (thread * 1000) as i64 + n as i64);
                         let invoked = time.fetch_add(1, Ordering::SeqCst);
                         let reply = run(store, &call);
                         let returned = time.fetch_add(1, Ordering::SeqCst);
-                        Operation { call, invoked, returned, reply }
+                        Operation {
+                            call,
+                            invoked,
+                            returned,
+                            reply,
+                        }
                     };
                     (0..OPERATIONS).map(operation).collect::<Vec<_>>()
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     });
     assert_eq!(store.waiting(), 0, "seed {seed}: a wait was left behind");
     history
@@ -196,7 +222,12 @@ fn mixed_histories_with_blocking_takes_are_linearizable() {
 
 #[test]
 fn the_checker_refuses_an_item_that_is_handed_out_twice() {
-    let operation = |call, invoked, returned, reply| Operation { call, invoked, returned, reply };
+    let operation = |call, invoked, returned, reply| Operation {
+        call,
+        invoked,
+        returned,
+        reply,
+    };
     let history = [
         operation(Call::Push(0, End::Back, 1), 0, 1, Reply::Len(1)),
         operation(Call::Take(0, End::Front), 2, 5, Reply::Item(Some(1))),

@@ -1,4 +1,5 @@
 //! The datastore's tests: what no interleaving, crash or clock may break.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod atomic;
 mod behaviour;
