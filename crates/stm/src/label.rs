@@ -4,6 +4,7 @@
 
 use crate::primitive::lock;
 use std::{
+    cell::RefCell,
     collections::HashMap,
     sync::{
         Arc, LazyLock, Mutex,
@@ -20,6 +21,8 @@ static INTERNED: LazyLock<Mutex<Interned>> = LazyLock::new(Mutex::default);
 static THREADS: AtomicU32 = AtomicU32::new(1);
 
 thread_local! {
+    /// The last name this thread asked for: mostly the next one too.
+    static LAST: RefCell<Option<(u32, Arc<str>)>> = const { RefCell::new(None) };
     static MINE: u32 = THREAD | (THREADS.fetch_add(1, Ordering::Relaxed) & !THREAD);
 }
 
@@ -70,6 +73,17 @@ impl Label {
 
     /// The name to show.
     pub(crate) fn name(self) -> Arc<str> {
+        LAST.with_borrow_mut(|last| match last {
+            Some((number, name)) if *number == self.0 => Arc::clone(name),
+            _ => {
+                let name = self.look_up();
+                *last = Some((self.0, Arc::clone(&name)));
+                name
+            }
+        })
+    }
+
+    fn look_up(self) -> Arc<str> {
         match self.0 {
             0 => Arc::from("nobody"),
             thread if thread & THREAD != 0 => Arc::from(format!("thread-{}", thread & !THREAD)),

@@ -3,7 +3,7 @@
 use super::{
     Change, ChangeSet, ContextConfig, Image, Message, Path, Schema, Shared, Snapshot, Value,
     index::Index,
-    journal::{Journal, Needed},
+    journal::{Journal, Needed, undo},
     record,
     zone::Capability,
 };
@@ -153,12 +153,22 @@ impl Context {
         lock(&self.shared.journal).diff(from, to)
     }
 
-    /// The state at a version, by what was recorded.
+    /// The state at a version: the present one with what was recorded since taken back. Raw writes that were not recorded
+    /// are part of the present. O(values).
     ///
     /// # Errors
     /// [`Error::NoSuchVersion`] when it is not kept.
     pub fn replay(&self, to: u64) -> Result<Image> {
-        lock(&self.shared.journal).replay(to)
+        let (present, newer) = {
+            let mut journal = lock(&self.shared.journal);
+            let newer = journal.since(to)?;
+            (Snapshot::take_locked(&self.shared, &mut journal), newer)
+        };
+        let mut image = present.image();
+        for set in newer {
+            undo(&mut image, &set.changes);
+        }
+        Ok(image)
     }
 
     /// Sets what must hold from now on. Values that are missing and have a default are set in the same transaction.

@@ -27,8 +27,7 @@ struct Replayed {
     outbox: VecDeque<Message>,
     /// The change sets since the checkpoint, for the history.
     sets: VecDeque<ChangeSet>,
-    /// The state before the first of them.
-    base: Image,
+    /// The version before the first of them.
     base_version: u64,
     keep: usize,
 }
@@ -47,8 +46,7 @@ impl Replayed {
                 self.last_message = last_message;
             }
             Record::Value(path, value) => {
-                self.image.insert(path.clone(), value.clone());
-                self.base.insert(path, value);
+                self.image.insert(path, value);
             }
             Record::Message(message) => self.outbox.push_back(message),
             Record::Delivered(id) => self.outbox.retain(|message| message.id > id),
@@ -75,7 +73,6 @@ impl Replayed {
         if self.sets.len() > self.keep
             && let Some(oldest) = self.sets.pop_front()
         {
-            apply(&mut self.base, &oldest.changes);
             self.base_version = oldest.version;
         }
         Ok(())
@@ -88,7 +85,7 @@ impl Replayed {
             cell.restore(self.version, value.clone());
             journal.structure.insert(path.clone(), cell);
         }
-        journal.restore(self.base_version, self.base, self.outbox, self.last_message);
+        journal.restore(self.base_version, self.outbox, self.last_message);
         for set in self.sets {
             journal.push(set, self.keep);
         }

@@ -33,8 +33,7 @@ pub(crate) struct Journal {
     pub(crate) version: u64,
     /// The kept change sets, oldest first.
     ring: VecDeque<Arc<ChangeSet>>,
-    /// The recorded state before the first of them, and its version.
-    base: Image,
+    /// The version before the first of them: the oldest that can be rebuilt.
     base_version: u64,
     pub(crate) outbox: VecDeque<Message>,
     last_message: u64,
@@ -106,23 +105,15 @@ impl Journal {
         self.ring.push_back(Arc::new(set));
         while self.ring.len() > keep {
             if let Some(oldest) = self.ring.pop_front() {
-                apply(&mut self.base, &oldest.changes);
                 self.base_version = oldest.version;
             }
         }
     }
 
     /// Starts from a state that was stored.
-    pub(crate) fn restore(
-        &mut self,
-        version: u64,
-        base: Image,
-        outbox: VecDeque<Message>,
-        last_message: u64,
-    ) {
+    pub(crate) fn restore(&mut self, version: u64, outbox: VecDeque<Message>, last_message: u64) {
         self.version = version;
         self.base_version = version;
-        self.base = base;
         self.outbox = outbox;
         self.last_message = last_message;
     }
@@ -175,14 +166,11 @@ impl Journal {
         Ok(changes)
     }
 
-    /// The state at a version, by what was recorded. The base is shared, so the cost is that of the changes since.
-    pub(crate) fn replay(&self, to: u64) -> Result<Image> {
-        self.within(to)?;
-        let mut image = self.base.clone();
-        for set in self.between(self.base_version, to) {
-            apply(&mut image, &set.changes);
-        }
-        Ok(image)
+    /// The change sets after a version, newest first: what to undo to get back to it.
+    pub(crate) fn since(&self, version: u64) -> Result<Vec<Arc<ChangeSet>>> {
+        self.within(version)?;
+        let newer = self.ring.iter().rev().take_while(|set| set.version > version);
+        Ok(newer.cloned().collect())
     }
 
     /// Registers a snapshot and answers its version. From then on every cell keeps what it needs. O(log snapshots).
@@ -240,6 +228,16 @@ impl Needed {
     pub(crate) fn range(&self) -> Option<(u64, u64)> {
         let oldest = self.oldest.load(Ordering::SeqCst);
         (oldest != u64::MAX).then(|| (oldest, self.newest.load(Ordering::SeqCst)))
+    }
+}
+
+/// Brings a state back to where it was before these changes.
+pub(crate) fn undo(image: &mut Image, changes: &[Change]) {
+    for change in changes {
+        match &change.old {
+            Some(value) => image.insert(change.path.clone(), value.clone()),
+            None => image.remove(&change.path),
+        };
     }
 }
 

@@ -93,6 +93,14 @@ impl Shared {
         }
     }
 
+    /// Checks a path. One that is there has been checked, and is shared.
+    fn path(&self, path: &str) -> Result<Path> {
+        match self.index.with(path, |cell| cell.path.clone()) {
+            Some(known) => Ok(known),
+            None => Path::new(path),
+        }
+    }
+
     fn version(&self) -> u64 {
         lock(&self.journal).version
     }

@@ -42,6 +42,9 @@ pub(crate) struct State {
     pub(crate) committed: Option<u64>,
 }
 
+/// Writes up to which a linear search is faster than the index.
+const LINEAR: usize = 16;
+
 /// A path looked up.
 pub(super) enum Found {
     Here(Value, Stamp),
@@ -49,6 +52,13 @@ pub(super) enum Found {
 }
 
 impl State {
+    /// The same for another transaction, with the memory of the last one.
+    pub(crate) fn renew(&mut self, isolation: Isolation, admin: bool, label: Label) {
+        self.clear();
+        (self.isolation, self.admin, self.label) = (isolation, admin, label);
+        (self.written, self.committed) = (false, None);
+    }
+
     pub(crate) fn new(isolation: Isolation, admin: bool, label: Label) -> Self {
         Self {
             isolation,
@@ -73,17 +83,25 @@ impl State {
 
     pub(crate) fn clear(&mut self) {
         self.writes.clear();
-        self.index.clear();
-        self.made.clear();
+        if !self.index.is_empty() {
+            self.index.clear();
+        }
+        if !self.made.is_empty() {
+            self.made.clear();
+        }
         self.messages.clear();
     }
 
     pub(super) fn position(&self, slot: &Slot) -> Option<usize> {
+        if self.writes.len() <= LINEAR {
+            let same = |write: &Write| write.slot().address() == slot.address();
+            return self.writes.iter().position(same);
+        }
         self.index.get(&slot.address()).copied()
     }
 
     pub(super) fn own(&self, path: &str, shared: &Shared) -> Option<usize> {
-        match self.made.get(path) {
+        match self.made.get(path).filter(|_| !self.made.is_empty()) {
             Some(at) => Some(*at),
             None => shared.index.with(path, |cell| self.position(cell.slot)).flatten(),
         }
@@ -93,8 +111,19 @@ impl State {
         if let Some(cell) = write.cell.as_ref().filter(|_| write.creates) {
             self.made.insert(cell.path.clone(), self.writes.len());
         }
-        self.index.insert(write.slot().address(), self.writes.len());
         self.writes.push(write);
+        match self.writes.len() {
+            ..=LINEAR => {}
+            full if full == LINEAR + 1 => {
+                for (at, write) in self.writes.iter().enumerate() {
+                    self.index.insert(write.slot().address(), at);
+                }
+            }
+            more => {
+                self.index
+                    .insert(self.writes[more - 1].slot().address(), more - 1);
+            }
+        }
     }
 
     pub(super) fn permit(&self, path: &Path, any_of: &[Capability]) -> Step<()> {

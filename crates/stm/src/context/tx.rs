@@ -6,7 +6,12 @@ use crate::{
     protocol::{read_set::ReadSet, slot::Slot, stamp::Stamp},
     transaction::{Attempts, Step, run},
 };
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
+
+thread_local! {
+    /// The buffers of this thread's last transaction, for its next one.
+    static STATE: Cell<Option<Box<State>>> = const { Cell::new(None) };
+}
 
 /// One attempt at a transaction over a context. The body gets it, and may run more than once.
 ///
@@ -14,7 +19,7 @@ use std::sync::Arc;
 /// through its transaction, and wait for nothing except by [`retry`](crate::retry).
 pub struct ContextTx<'a> {
     shared: &'a Shared,
-    state: State,
+    state: Box<State>,
 }
 
 impl ContextTx<'_> {
@@ -23,7 +28,7 @@ impl ContextTx<'_> {
     /// # Errors
     /// A conflict; a bad path; a zone that forbids reading.
     pub fn get(&mut self, path: &str) -> Step<Option<Value>> {
-        self.state.get(self.shared, &Path::new(path)?)
+        self.state.get(self.shared, &self.shared.path(path)?)
     }
 
     /// The whole number at a path, 0 if nothing is there.
@@ -48,7 +53,8 @@ impl ContextTx<'_> {
     /// # Errors
     /// A bad path; a zone that forbids it; a value too large; a value above or below this path.
     pub fn set(&mut self, path: &str, value: impl Into<Value>) -> Step<()> {
-        self.state.put(self.shared, &Path::new(path)?, Some(value.into()))
+        self.state
+            .put(self.shared, &self.shared.path(path)?, Some(value.into()))
     }
 
     /// Removes a value. Nothing happens if there is none.
@@ -56,7 +62,7 @@ impl ContextTx<'_> {
     /// # Errors
     /// A bad path; a zone that forbids it.
     pub fn delete(&mut self, path: &str) -> Step<()> {
-        self.state.put(self.shared, &Path::new(path)?, None)
+        self.state.put(self.shared, &self.shared.path(path)?, None)
     }
 
     /// Adds to a number without reading it: never conflicts with other increments. What is not there counts from 0.
@@ -65,7 +71,7 @@ impl ContextTx<'_> {
     /// As [`set`](Self::set). What is no number, or an overflow, fails the transaction when it commits.
     pub fn increment(&mut self, path: &str, delta: i64) -> Step<()> {
         self.state
-            .merge(self.shared, &Path::new(path)?, Merge::Increment(delta))
+            .merge(self.shared, &self.shared.path(path)?, Merge::Increment(delta))
     }
 
     /// Appends to a list without reading it: never conflicts with other appends. What is not there is an empty list.
@@ -74,7 +80,7 @@ impl ContextTx<'_> {
     /// As [`set`](Self::set). What is no list fails the transaction when it commits.
     pub fn append(&mut self, path: &str, item: impl Into<Value>) -> Step<()> {
         self.state
-            .merge(self.shared, &Path::new(path)?, Merge::Append(item.into()))
+            .merge(self.shared, &self.shared.path(path)?, Merge::Append(item.into()))
     }
 
     /// Changes whatever the value is when the transaction commits: never conflicts with other merges. It may run more
@@ -88,7 +94,7 @@ impl ContextTx<'_> {
         merge: impl Fn(Option<Value>) -> Result<Value> + Send + Sync + 'static,
     ) -> Step<()> {
         self.state
-            .merge(self.shared, &Path::new(path)?, Merge::Own(Arc::new(merge)))
+            .merge(self.shared, &self.shared.path(path)?, Merge::Own(Arc::new(merge)))
     }
 
     /// The first `limit` paths below a branch, in order; `""` is the whole context. In safe mode a path that appears or
@@ -177,15 +183,22 @@ impl Context {
         how: &Transaction,
         body: impl FnMut(&mut ContextTx<'_>) -> Step<R>,
     ) -> Result<(R, Option<u64>)> {
+        let mut state = STATE
+            .take()
+            .unwrap_or_else(|| Box::new(State::new(how.isolation(), false, how.author())));
+        state.renew(how.isolation(), how.is_admin(), how.author());
         let mut attempts = Dynamic {
             tx: ContextTx {
                 shared: &self.shared,
-                state: State::new(how.isolation(), how.is_admin(), how.author()),
+                state,
             },
             body,
         };
         let ended = run(&self.shared.domain, how, &mut attempts);
-        let version = attempts.tx.state.committed;
+        let mut state = attempts.tx.state;
+        let version = state.committed;
+        state.clear();
+        STATE.set(Some(state));
         if version.is_some() {
             self.shared.make_durable()?;
         }
