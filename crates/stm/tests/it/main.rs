@@ -7,6 +7,7 @@ mod context_durable;
 mod context_handler;
 mod context_history;
 mod context_invariants;
+mod context_kill;
 mod context_model;
 mod context_refusals;
 mod interleave;
