@@ -3,7 +3,7 @@
 //! | file | role |
 //! |---|---|
 //! | `context` | the handle: make, run, read |
-//! | `tx`, `state`, `tree` | one attempt: what its body may do, what it has read and buffered, keys made and removed |
+//! | `tx`, `state`, `buffer`, `tree` | one attempt: what its body may do, what it has read, what it writes, keys made and removed |
 //! | `write`, `commit` | a buffered write, and what a commit records |
 //! | `raw` | the short way of a raw write |
 //! | `cell`, `index` | versioned values, and finding them |
@@ -13,6 +13,7 @@
 //! | `request` | a transaction as data |
 //! | `handler` | a context as a message handler |
 
+mod buffer;
 mod cell;
 mod change;
 mod commit;
