@@ -6,6 +6,7 @@
 //! | ask it from a thread that may block | [`ShardEngine::caller`] |
 //! | ask it from a loop, or from async code through [`Client`](quintet_core::Client) | [`ShardEngine::port`] |
 //! | keep a map of bytes on it | [`MapHandler`] |
+//! | keep vectors and search them | [`vector::VectorStore`] |
 //!
 //! A handler is built on the thread that will own it and never leaves it, so its state need not be `Send`: the compiler
 //! keeps every other thread out. No request takes a lock; the one mutex of the crate is in `manifest.rs`.
@@ -25,10 +26,12 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod distance;
 mod engine;
 mod error;
 mod manifest;
 mod map;
+pub mod vector;
 
 pub use engine::{
     ByKey, Caller, ClientPort, EngineConfig, Own, Pinning, RoundRobin, Router, ShardEngine, ShardId,

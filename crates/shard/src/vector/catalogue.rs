@@ -1,0 +1,329 @@
+//! Which collections there are. The manifest file is the truth: a collection exists when its entry is durable, and is
+//! gone when its removal is.
+//!
+//! The file is replaced atomically (temporary file, fsync, rename, fsync of the directory) under the manifest's lock.
+//! Collection numbers are never used again, so log records of a dropped collection are recognised and left out.
+
+use crate::vector::VectorError;
+use quintet_core::{Error, Result, Seq};
+use quintet_log::{Directory, snapshot};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// The manifest's name in the store's own directory.
+const FILE: &str = "manifest";
+const VERSION: u32 = 1;
+const MAX_DIMENSION: usize = 4096;
+const MAX_NAME_BYTES: usize = 255;
+
+/// How nearness is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// Euclidean distance; the score is the distance, smaller is nearer.
+    L2,
+    /// The score is the inner product, larger is nearer.
+    InnerProduct,
+    /// The score is the cosine of the angle, larger is nearer.
+    Cosine,
+}
+
+/// What a collection is made with; it never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// How many numbers a vector has: 1 to 4096.
+    pub dimension: usize,
+    /// How nearness is measured.
+    pub metric: Metric,
+    /// How many bytes of memory all its points may take together: at least 1 KiB.
+    pub budget_bytes: u64,
+}
+
+impl Spec {
+    fn validate(&self) -> Result<(), VectorError> {
+        if self.dimension == 0 || self.dimension > MAX_DIMENSION {
+            let reason = format!("{}; 1 to {MAX_DIMENSION}", self.dimension);
+            return Err(VectorError::field("dimension", reason));
+        }
+        if self.budget_bytes < 1024 {
+            let reason = format!("{}; at least 1024", self.budget_bytes);
+            return Err(VectorError::field("budget_bytes", reason));
+        }
+        Ok(())
+    }
+}
+
+/// What a collection holds now.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Its name.
+    pub name: String,
+    /// What it was made with.
+    pub spec: Spec,
+    /// How many points it has.
+    pub count: u64,
+    /// How many bytes of its budget they take.
+    pub bytes: u64,
+}
+
+const ALIVE: u8 = 0;
+const DROPPED: u8 = 1;
+const UNKNOWN: u8 = 2;
+
+/// A collection as clients and shards know it.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) spec: Spec,
+    /// What each shard's points take; written by the shard alone.
+    stored_bytes: Vec<AtomicU64>,
+    /// What batches on their way may add.
+    reserved_bytes: AtomicU64,
+    state: AtomicU8,
+}
+
+impl Collection {
+    fn new(id: u64, name: String, spec: Spec, shards: usize) -> Self {
+        Self {
+            id,
+            name,
+            spec,
+            stored_bytes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            reserved_bytes: AtomicU64::new(0),
+            state: AtomicU8::new(ALIVE),
+        }
+    }
+
+    /// Whether it may be used.
+    pub(crate) fn check(&self) -> Result<(), VectorError> {
+        match self.state.load(Relaxed) {
+            ALIVE => Ok(()),
+            DROPPED => Err(VectorError::NoCollection {
+                name: self.name.clone(),
+            }),
+            _ => {
+                let cause = Error::new(quintet_core::ErrorKind::Io, "its removal failed half-way");
+                Err(VectorError::Manifest { cause })
+            }
+        }
+    }
+
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.state.load(Relaxed) == DROPPED
+    }
+
+    pub(crate) fn set_stored(&self, shard: usize, bytes: u64) {
+        self.stored_bytes[shard].store(bytes, Relaxed);
+    }
+
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.stored_bytes.iter().map(|bytes| bytes.load(Relaxed)).sum()
+    }
+
+    /// Sets room aside for a batch until the guard is dropped; counts replacements as additions.
+    pub(crate) fn reserve(self: &Arc<Self>, needed_bytes: u64) -> Result<Reservation, VectorError> {
+        let reserved = self.reserved_bytes.fetch_add(needed_bytes, Relaxed);
+        let reservation = Reservation {
+            collection: Arc::clone(self),
+            bytes: needed_bytes,
+        };
+        let used_bytes = self.used_bytes().saturating_add(reserved);
+        let budget_bytes = self.spec.budget_bytes;
+        if used_bytes.saturating_add(needed_bytes) > budget_bytes {
+            let name = self.name.clone();
+            return Err(VectorError::OverBudget {
+                name,
+                needed_bytes,
+                used_bytes,
+                budget_bytes,
+            });
+        }
+        Ok(reservation)
+    }
+}
+
+/// Room set aside in a collection's budget.
+#[must_use]
+pub(crate) struct Reservation {
+    collection: Arc<Collection>,
+    bytes: u64,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.collection.reserved_bytes.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+pub(crate) type Collections = BTreeMap<String, Arc<Collection>>;
+
+/// The manifest's content. Behind the crate's one lock.
+pub(crate) struct Catalogue {
+    pub(crate) collections: Arc<Collections>,
+    next_id: u64,
+    shards: usize,
+    limit: usize,
+    /// Why it cannot be changed any more.
+    broken: Option<VectorError>,
+}
+
+impl Catalogue {
+    /// Reads the manifest, or makes the first one.
+    pub(crate) fn open(directory: &dyn Directory, shards: usize, limit: usize) -> Result<Self> {
+        let mut items = Vec::new();
+        let found = snapshot::read(directory, FILE, &mut |item| {
+            items.push(item.to_vec());
+            Ok(())
+        })?;
+        let mut catalogue = Self {
+            collections: Arc::default(),
+            next_id: 1,
+            shards,
+            limit,
+            broken: None,
+        };
+        match found {
+            Some(_) => catalogue.decode(&items)?,
+            None => catalogue.save(directory, &Collections::new(), 1)?,
+        }
+        Ok(catalogue)
+    }
+
+    pub(crate) fn create(&mut self, directory: &dyn Directory, name: &str, spec: Spec) -> Result<()> {
+        spec.validate()?;
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
+            let reason = format!("1 to {MAX_NAME_BYTES} bytes without control characters");
+            return Err(VectorError::field("name", reason).into());
+        }
+        self.usable()?;
+        let mut next = (*self.collections).clone();
+        if next.contains_key(name) {
+            return Err(VectorError::CollectionExists {
+                name: name.to_owned(),
+            }
+            .into());
+        }
+        if next.len() == self.limit {
+            let reason = format!("there are {} already, the limit", self.limit);
+            return Err(VectorError::field("collections", reason).into());
+        }
+        let collection = Collection::new(self.next_id, name.to_owned(), spec, self.shards);
+        next.insert(name.to_owned(), Arc::new(collection));
+        self.change(directory, next, self.next_id + 1)
+    }
+
+    /// Takes a collection out; answers it, so that shards can be told.
+    pub(crate) fn remove(&mut self, directory: &dyn Directory, name: &str) -> Result<Arc<Collection>> {
+        self.usable()?;
+        let mut next = (*self.collections).clone();
+        let Some(collection) = next.remove(name) else {
+            return Err(VectorError::NoCollection {
+                name: name.to_owned(),
+            }
+            .into());
+        };
+        let changed = self.change(directory, next, self.next_id);
+        // Writes acknowledged after a removal that may have happened could vanish at the next open: refuse them.
+        let state = if changed.is_ok() { DROPPED } else { UNKNOWN };
+        collection.state.store(state, Relaxed);
+        changed.map(|()| collection)
+    }
+
+    fn usable(&self) -> Result<(), VectorError> {
+        self.broken.clone().map_or(Ok(()), Err)
+    }
+
+    fn change(&mut self, directory: &dyn Directory, next: Collections, next_id: u64) -> Result<()> {
+        match self.save(directory, &next, next_id) {
+            Ok(()) => {
+                self.collections = Arc::new(next);
+                self.next_id = next_id;
+                Ok(())
+            }
+            Err(cause) => {
+                let broken = VectorError::Manifest { cause };
+                self.broken = Some(broken.clone());
+                Err(broken.into())
+            }
+        }
+    }
+
+    fn save(&self, directory: &dyn Directory, collections: &Collections, next_id: u64) -> Result<()> {
+        snapshot::write(directory, FILE, Seq(next_id), |sink| {
+            let mut head = Vec::new();
+            head.extend_from_slice(&VERSION.to_le_bytes());
+            head.extend_from_slice(&(self.shards as u32).to_le_bytes());
+            head.extend_from_slice(&next_id.to_le_bytes());
+            sink.put(&head)?;
+            for collection in collections.values() {
+                let mut entry = Vec::new();
+                entry.extend_from_slice(&collection.id.to_le_bytes());
+                entry.extend_from_slice(&collection.spec.budget_bytes.to_le_bytes());
+                entry.extend_from_slice(&(collection.spec.dimension as u32).to_le_bytes());
+                entry.push(match collection.spec.metric {
+                    Metric::L2 => 0,
+                    Metric::InnerProduct => 1,
+                    Metric::Cosine => 2,
+                });
+                entry.extend_from_slice(collection.name.as_bytes());
+                sink.put(&entry)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn decode(&mut self, items: &[Vec<u8>]) -> Result<()> {
+        let damaged = |reason: &str| VectorError::damaged("the manifest", reason);
+        let (head, entries) = items.split_first().ok_or_else(|| damaged("it is empty"))?;
+        let (version, rest) = head
+            .split_first_chunk()
+            .ok_or_else(|| damaged("its head is short"))?;
+        let version = u32::from_le_bytes(*version);
+        if version != VERSION {
+            let message = format!("the manifest has version {version}, this build reads {VERSION}");
+            return Err(Error::new(quintet_core::ErrorKind::Unsupported, message));
+        }
+        let (stored, rest) = rest
+            .split_first_chunk()
+            .ok_or_else(|| damaged("its head is short"))?;
+        let stored = u32::from_le_bytes(*stored) as usize;
+        if stored != self.shards {
+            let configured = self.shards;
+            return Err(VectorError::ShardCount { stored, configured }.into());
+        }
+        let next_id = rest
+            .try_into()
+            .map_err(|_| damaged("its head has another length"))?;
+        self.next_id = u64::from_le_bytes(next_id);
+        let mut collections = Collections::new();
+        for entry in entries {
+            let collection = self
+                .entry(entry)
+                .ok_or_else(|| damaged("an entry is malformed"))?;
+            collection.spec.validate()?;
+            collections.insert(collection.name.clone(), Arc::new(collection));
+        }
+        self.collections = Arc::new(collections);
+        Ok(())
+    }
+
+    fn entry(&self, entry: &[u8]) -> Option<Collection> {
+        let (id, rest) = entry.split_first_chunk()?;
+        let (budget_bytes, rest) = rest.split_first_chunk()?;
+        let (dimension, rest) = rest.split_first_chunk()?;
+        let (metric, name) = rest.split_first()?;
+        let spec = Spec {
+            dimension: u32::from_le_bytes(*dimension) as usize,
+            metric: *[Metric::L2, Metric::InnerProduct, Metric::Cosine].get(usize::from(*metric))?,
+            budget_bytes: u64::from_le_bytes(*budget_bytes),
+        };
+        let name = std::str::from_utf8(name).ok()?.to_owned();
+        Some(Collection::new(u64::from_le_bytes(*id), name, spec, self.shards))
+    }
+}

@@ -1,0 +1,109 @@
+//! How a vector store is set up. Every limit is here; nothing is clamped silently.
+
+use crate::{EngineConfig, vector::VectorError};
+use quintet_core::{Durability, Result};
+use quintet_log::LogConfig;
+use std::num::NonZeroUsize;
+
+/// The settings of a [`VectorStore`](crate::vector::VectorStore).
+#[derive(Clone, Debug)]
+pub struct VectorConfig {
+    /// The threads. The number of shards is kept by the files: a store is opened with the number it was made with.
+    pub engine: EngineConfig,
+    /// Each shard's log; its durability is the store's. Default level: interval. `max_record_bytes` must hold a batch.
+    pub log: LogConfig,
+    /// The largest batch of points, encoded. Default 40 MiB. Memory: a batch is held once in the request and once in the
+    /// log's group.
+    pub max_batch_bytes: usize,
+    /// The largest payload of a point, as JSON text. Default 64 KiB.
+    pub max_payload_bytes: usize,
+    /// The most hits one query may ask for, and the most points one page of a scroll has. Default 10 000.
+    pub max_k: usize,
+    /// The most queries in one search. Default 1024.
+    pub max_queries: usize,
+    /// The most collections. Default 1024.
+    pub max_collections: usize,
+    /// A shard writes a snapshot when its log has grown by this much and by as much as the snapshot before. Default
+    /// 64 MiB. Less makes opening faster. Writing one holds up its shard.
+    pub snapshot_log_bytes: u64,
+}
+
+impl Default for VectorConfig {
+    fn default() -> Self {
+        Self {
+            engine: EngineConfig::default(),
+            log: LogConfig {
+                durability: Durability::Interval,
+                max_record_bytes: 48 << 20,
+                ..LogConfig::default()
+            },
+            max_batch_bytes: 40 << 20,
+            max_payload_bytes: 64 << 10,
+            max_k: 10_000,
+            max_queries: 1024,
+            max_collections: 1024,
+            snapshot_log_bytes: 64 << 20,
+        }
+    }
+}
+
+impl VectorConfig {
+    /// How many shards the engine is set up with.
+    #[must_use]
+    pub fn shards(&self) -> NonZeroUsize {
+        self.engine.shards
+    }
+
+    /// The same with small log segments, and batches that fit them.
+    #[must_use]
+    pub fn with_segment_bytes(mut self, segment_bytes: u64) -> Self {
+        let record_bytes = (segment_bytes / 2) as usize;
+        self.log.segment_bytes = segment_bytes;
+        self.log.max_record_bytes = record_bytes;
+        self.log.max_group_bytes = record_bytes;
+        self.max_batch_bytes = record_bytes;
+        self.max_payload_bytes = self.max_payload_bytes.min(record_bytes);
+        self
+    }
+
+    /// Checks every field against its range.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](quintet_core::ErrorKind::InvalidInput) that names the field and the bound.
+    pub fn validate(&self) -> Result<()> {
+        self.engine.validate()?;
+        self.log.validate()?;
+        let refuse = |field, reason: String| -> Result<()> { Err(VectorError::field(field, reason).into()) };
+        if self.max_batch_bytes == 0 || self.max_batch_bytes > self.log.max_record_bytes {
+            let reason = format!(
+                "{}; 1 to log.max_record_bytes, {}",
+                self.max_batch_bytes, self.log.max_record_bytes
+            );
+            return refuse("max_batch_bytes", reason);
+        }
+        if self.max_payload_bytes > self.max_batch_bytes {
+            let reason = format!(
+                "{}; at most max_batch_bytes, {}",
+                self.max_payload_bytes, self.max_batch_bytes
+            );
+            return refuse("max_payload_bytes", reason);
+        }
+        let counts = [
+            ("max_k", self.max_k, 1_000_000),
+            ("max_queries", self.max_queries, 65_536),
+            ("max_collections", self.max_collections, 65_536),
+        ];
+        for (field, value, most) in counts {
+            if value == 0 || value > most {
+                return refuse(field, format!("{value}; 1 to {most}"));
+            }
+        }
+        if self.snapshot_log_bytes < 4096 {
+            return refuse(
+                "snapshot_log_bytes",
+                format!("{}; at least 4096", self.snapshot_log_bytes),
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! The owner of one shard's vectors: it logs changes, applies them when they are durable, and answers from what it has
+//! applied.
+//!
+//! A change lives in `staged` until its commit, in `pending` until the log has reached it, and then in its collection's
+//! part. So a read sees durable state only, whatever is on its way.
+
+use crate::{
+    ShardId,
+    vector::{
+        PointId, VectorConfig, VectorMessage, VectorReply,
+        catalogue::Collection,
+        collection::Part,
+        message::Ask,
+        record::{Change, Writer},
+        recovery,
+    },
+};
+use quintet_core::{Budget, Clock, Commit, Deadline, MessageHandler, Result, Seq};
+use quintet_log::{Directory, Log};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    task::Waker,
+};
+
+/// A change that was logged.
+struct Staged {
+    collection: Arc<Collection>,
+    change: Change,
+}
+
+/// One shard's vectors. Lives on the shard's thread.
+pub struct VectorHandler {
+    shard: ShardId,
+    pub(super) shards: usize,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) log: Log,
+    pub(super) parts: HashMap<u64, Part>,
+    /// Logged since the last commit.
+    staged: Vec<Staged>,
+    /// Committed, not yet durable; oldest first.
+    pending: VecDeque<(Seq, Vec<Staged>)>,
+    /// Whether an id that a staged or pending change names will be there, and how many such changes there are.
+    coming: HashMap<(u64, PointId), (bool, usize)>,
+    /// Everything up to here is in `parts`.
+    pub(super) applied: Seq,
+    pub(super) snapshots: recovery::Snapshots,
+}
+
+impl VectorHandler {
+    /// Recovers a shard from its directory: its snapshot, then its log. Changes of collections that are not in
+    /// `collections` belong to dropped ones and are left out. Blocks.
+    pub(super) fn open(
+        shard: ShardId,
+        directory: Arc<dyn Directory>,
+        config: &VectorConfig,
+        collections: impl Iterator<Item = Arc<Collection>>,
+        clock: Arc<dyn Clock>,
+        waker: &Waker,
+    ) -> Result<Self> {
+        let shards = config.shards().get();
+        let opened = recovery::open(shard, &directory, config, collections, clock)?;
+        opened.log.on_progress(waker)?;
+        Ok(Self {
+            shard,
+            shards,
+            directory,
+            applied: opened.log.last(),
+            log: opened.log,
+            parts: opened.parts,
+            staged: Vec::new(),
+            pending: VecDeque::new(),
+            coming: HashMap::new(),
+            snapshots: opened.snapshots,
+        })
+    }
+
+    pub(super) fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    fn upsert(&mut self, collection: Arc<Collection>, points: Vec<crate::vector::Point>) -> Result<usize> {
+        collection.check()?;
+        let mut record = Writer::upsert(collection.id, collection.spec.dimension, points.len());
+        for point in &points {
+            record.point(&point.id, &point.vector, point.payload.as_deref())?;
+        }
+        let count = points.len();
+        self.stage(collection, &record.finish(), Change::Upsert(points))?;
+        Ok(count)
+    }
+
+    fn delete(&mut self, collection: Arc<Collection>, ids: Vec<PointId>) -> Result<usize> {
+        collection.check()?;
+        let part = self.parts.get(&collection.id);
+        let mut there: Vec<PointId> = ids
+            .into_iter()
+            .filter(|id| match self.coming.get(&(collection.id, id.clone())) {
+                Some((present, _)) => *present,
+                None => part.is_some_and(|part| part.contains(id)),
+            })
+            .collect();
+        there.sort_unstable();
+        there.dedup();
+        let count = there.len();
+        if count > 0 {
+            let mut record = Writer::delete(collection.id, count);
+            there.iter().for_each(|id| record.id(id));
+            self.stage(collection, &record.finish(), Change::Delete(there))?;
+        }
+        Ok(count)
+    }
+
+    fn stage(&mut self, collection: Arc<Collection>, record: &[u8], change: Change) -> Result<()> {
+        self.log.append(record)?;
+        self.snapshots.logged(record.len());
+        each_id(&change, |id, present| {
+            let coming = self
+                .coming
+                .entry((collection.id, id.clone()))
+                .or_insert((present, 0));
+            *coming = (present, coming.1 + 1);
+        });
+        self.staged.push(Staged { collection, change });
+        Ok(())
+    }
+
+    /// These changes are no longer on their way.
+    fn arrived(&mut self, staged: &Staged) {
+        each_id(&staged.change, |id, _| {
+            let key = (staged.collection.id, id.clone());
+            if let Some((_, count)) = self.coming.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    self.coming.remove(&key);
+                }
+            }
+        });
+    }
+
+    fn apply(&mut self, changes: Vec<Staged>) {
+        for staged in changes {
+            self.arrived(&staged);
+            let Staged { collection, change } = staged;
+            if collection.is_dropped() {
+                continue;
+            }
+            let shard = self.shard.0;
+            let part = self.parts.entry(collection.id);
+            part.or_insert_with(|| Part::new(collection, shard)).apply(change);
+        }
+    }
+
+    fn forget(&mut self, changes: Vec<Staged>) {
+        changes.iter().for_each(|staged| self.arrived(staged));
+    }
+}
+
+fn each_id(change: &Change, mut take: impl FnMut(&PointId, bool)) {
+    match change {
+        Change::Upsert(points) => points.iter().for_each(|point| take(&point.id, true)),
+        Change::Delete(ids) => ids.iter().for_each(|id| take(id, false)),
+    }
+}
+
+impl MessageHandler<VectorMessage> for VectorHandler {
+    fn handle(&mut self, message: VectorMessage) -> Result<VectorReply> {
+        let VectorMessage { collection, ask } = message;
+        let part = self.parts.get(&collection.id);
+        Ok(match ask {
+            Ask::Upsert(points) => VectorReply::Done(self.upsert(collection, points)?),
+            Ask::Delete(ids) => VectorReply::Done(self.delete(collection, ids)?),
+            Ask::Forget => {
+                self.parts.remove(&collection.id);
+                VectorReply::Done(0)
+            }
+            Ask::Get { ids, with } => {
+                let get = |id: &PointId| part.and_then(|part| part.get(id, with));
+                VectorReply::Points(ids.iter().map(get).collect())
+            }
+            Ask::Count(filter) => VectorReply::Count(part.map_or(0, |part| part.count(filter.as_deref()))),
+            Ask::Scroll { after, limit, with } => VectorReply::Points(
+                part.map_or_else(Vec::new, |part| part.scroll(after.as_ref(), limit, with)),
+            ),
+            Ask::Search(search) => VectorReply::Hits(part.map_or_else(
+                || search.queries.iter().map(|_| Vec::new()).collect(),
+                |part| part.search(&search),
+            )),
+        })
+    }
+
+    fn commit(&mut self) -> Result<Commit> {
+        match self.log.commit() {
+            Ok(Commit::Done) => {
+                let last = self.log.last();
+                for (_, changes) in std::mem::take(&mut self.pending) {
+                    self.apply(changes);
+                }
+                let staged = std::mem::take(&mut self.staged);
+                self.apply(staged);
+                self.applied = last;
+                Ok(Commit::Done)
+            }
+            Ok(Commit::Pending(seq)) => {
+                if !self.staged.is_empty() {
+                    self.pending.push_back((seq, std::mem::take(&mut self.staged)));
+                }
+                Ok(Commit::Pending(seq))
+            }
+            Err(error) => {
+                let staged = std::mem::take(&mut self.staged);
+                self.forget(staged);
+                Err(error)
+            }
+        }
+    }
+
+    fn durable(&mut self) -> Result<Seq> {
+        let durable = self.log.durable().inspect_err(|_| {
+            // Whether these are stored shows at the next open; until then they are not there.
+            for (_, changes) in std::mem::take(&mut self.pending) {
+                self.forget(changes);
+            }
+        })?;
+        while self.pending.front().is_some_and(|(seq, _)| *seq <= durable) {
+            if let Some((seq, changes)) = self.pending.pop_front() {
+                self.apply(changes);
+                self.applied = seq;
+            }
+        }
+        Ok(durable)
+    }
+
+    fn maintain(&mut self, _budget: Budget) -> Option<Deadline> {
+        // A shard that was down when a collection was dropped has not heard of it.
+        self.parts.retain(|_, part| !part.collection.is_dropped());
+        self.snapshot_if_due();
+        None
+    }
+}

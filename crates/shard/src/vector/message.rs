@@ -1,0 +1,147 @@
+//! What a client asks a shard, and what it answers. Batches were validated by the client; a shard trusts their shape.
+
+use crate::vector::{Filter, Payload, Point, PointId, catalogue::Collection};
+use quintet_core::Message;
+use std::sync::Arc;
+
+/// What an answer shall contain beside ids and scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct With {
+    /// Payloads.
+    pub payload: bool,
+    /// Vectors, as they were given.
+    pub vector: bool,
+}
+
+/// A question for the nearest points. Exact: every point that passes the filter is compared.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// One or several vectors; all share the rest.
+    pub queries: Vec<Vec<f32>>,
+    /// How many hits each query gets; all there are when there are fewer.
+    pub k: usize,
+    /// Only points for which this holds.
+    pub filter: Option<Filter>,
+    /// What a hit contains.
+    pub with: With,
+}
+
+impl Search {
+    /// One query.
+    #[must_use]
+    pub fn new(query: Vec<f32>, k: usize) -> Self {
+        Self::many(vec![query], k)
+    }
+
+    /// Several queries, which share each pass over memory.
+    #[must_use]
+    pub fn many(queries: Vec<Vec<f32>>, k: usize) -> Self {
+        Self {
+            queries,
+            k,
+            filter: None,
+            with: With::default(),
+        }
+    }
+
+    /// Only points for which this holds.
+    #[must_use]
+    pub fn filtered(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// What a hit contains.
+    #[must_use]
+    pub fn with(mut self, with: With) -> Self {
+        self.with = with;
+        self
+    }
+}
+
+/// A point that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// Its id.
+    pub id: PointId,
+    /// How near it is, in the collection's [`Metric`](crate::vector::Metric).
+    pub score: f32,
+    /// Its payload, if asked for and there is one.
+    pub payload: Option<Arc<Payload>>,
+    /// Its vector, if asked for.
+    pub vector: Option<Vec<f32>>,
+    /// By which it was ranked: smaller is nearer.
+    pub(crate) key: f32,
+}
+
+/// A query ready for the kernels.
+#[derive(Clone, Debug)]
+pub(crate) struct Query {
+    pub(crate) padded: Vec<f32>,
+    /// 1 over its length for the cosine, else 1.
+    pub(crate) scale: f32,
+}
+
+/// A search as it travels to every shard.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) queries: Vec<Query>,
+    pub(crate) k: usize,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) with: With,
+}
+
+/// What one shard is asked. Made by [`VectorClient`](crate::vector::VectorClient) only.
+#[derive(Debug)]
+pub struct VectorMessage {
+    pub(crate) collection: Arc<Collection>,
+    pub(crate) ask: Ask,
+}
+
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Upsert(Vec<Point>),
+    Delete(Vec<PointId>),
+    /// The collection was dropped: its memory may go.
+    Forget,
+    Get {
+        ids: Vec<PointId>,
+        with: With,
+    },
+    Search(Arc<Prepared>),
+    Count(Option<Arc<Filter>>),
+    Scroll {
+        after: Option<PointId>,
+        limit: usize,
+        with: With,
+    },
+}
+
+/// What a shard answers.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum VectorReply {
+    /// A write is done: how many points it stored or removed.
+    Done(usize),
+    /// How many points there are.
+    Count(u64),
+    /// Points, in the order of the ids that were asked for, or of ids for a scroll.
+    Points(Vec<Option<Point>>),
+    /// The shard's nearest for each query.
+    Hits(Vec<Vec<Hit>>),
+}
+
+impl Message for VectorMessage {
+    type Reply = VectorReply;
+
+    fn rank(&self) -> u8 {
+        match self.ask {
+            Ask::Get { .. } | Ask::Search(_) | Ask::Count(_) | Ask::Scroll { .. } => 0,
+            Ask::Upsert(_) | Ask::Delete(_) | Ask::Forget => 1,
+        }
+    }
+
+    fn awaits_commit(&self) -> bool {
+        matches!(self.ask, Ask::Upsert(_) | Ask::Delete(_))
+    }
+}
