@@ -23,8 +23,14 @@ days); LOOM_LOG=trace and LOOM_LOCATION=1 explain a failure.",
     run,
 };
 
-/// Package and test target of every loom suite.
-const SUITES: [(&str, &str); 2] = [("quintet-core", "loom"), ("quintet-blockstore", "loom")];
+/// Package and test target of every loom suite. Models of what a crate does not export are unit tests of its `lib`.
+const SUITES: [(&str, &str); 3] = [
+    ("quintet-core", "loom"),
+    ("quintet-blockstore", "loom"),
+    ("quintet-stm", LIB),
+];
+
+const LIB: &str = "lib";
 
 const MAX_PREEMPTIONS: &str = "3";
 
@@ -38,11 +44,16 @@ fn run(args: &[String]) -> Result<()> {
     for (package, test) in SUITES {
         workspace
             .package(package)
-            .filter(|found| found.tests.iter().any(|name| name == test))
+            .filter(|found| test == LIB || found.tests.iter().any(|name| name == test))
             .with_context(|| format!("{package} has no test target `{test}`"))?;
         let mut suite = cargo();
+        suite.args(["test", "--release", "--package", package]);
+        if test == LIB {
+            suite.arg("--lib");
+        } else {
+            suite.args(["--test", test]);
+        }
         suite
-            .args(["test", "--release", "--package", package, "--test", test])
             .args(["--target-dir", "target/loom", "--"])
             .args(args)
             .env("RUSTFLAGS", "--cfg quintet_loom")

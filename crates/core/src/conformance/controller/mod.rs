@@ -68,7 +68,7 @@ pub trait Subject {
     /// Connects a worker with [`CREDITS`] credits; `None` when the controller refuses.
     fn connect(&mut self) -> Option<Self::Worker>;
 
-    /// Makes the next commit of the handler fail with [`ErrorKind::Full`].
+    /// Makes the next commit of the handler fail with [`ErrorKind::Full`](crate::ErrorKind::Full).
     fn fail_next_commit(&mut self) {
         not_overridden("fail_next_commit");
     }
