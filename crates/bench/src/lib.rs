@@ -9,3 +9,4 @@ pub mod machine;
 pub mod measure;
 pub mod queue;
 pub mod stm;
+pub mod vectors;

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use clap::{Parser, Subcommand};
-use quintet_bench::{blocks, machine, queue, stm};
+use quintet_bench::{blocks, machine, queue, stm, vectors};
 use std::path::{Path, PathBuf};
 
 /// Compare Quintet's parts with their rivals on this machine.
@@ -37,6 +37,24 @@ enum Bench {
         #[arg(long, default_value_t = 5)]
         repetitions: usize,
     },
+    /// Vector search beside a plain loop and the memory bandwidth; inserts, recall, latency.
+    Vectors {
+        /// How often each subject is measured; the table shows medians.
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
+        /// A directory with base.npy, queries.npy and neighbors.npy; synthetic vectors without it.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// How many synthetic vectors.
+        #[arg(long, default_value_t = 100_000)]
+        points: usize,
+        /// Their dimension.
+        #[arg(long, default_value_t = 128)]
+        dimension: usize,
+        /// A directory on the disk to measure; a temporary one is made in it.
+        #[arg(long, default_value = "target")]
+        dir: PathBuf,
+    },
     /// Every bench at its smallest: do all subjects work, does every row appear? Times mean nothing here.
     Smoke,
 }
@@ -46,6 +64,13 @@ fn main() -> anyhow::Result<()> {
         Bench::Queue { repetitions } => queue::run(&queue::Effort::full(repetitions))?,
         Bench::Blocks { repetitions, dir } => blocks::run(&blocks::Effort::full(repetitions), &dir)?,
         Bench::Stm { repetitions } => stm::run(&stm::Effort::full(repetitions))?,
+        Bench::Vectors {
+            repetitions,
+            data,
+            points,
+            dimension,
+            dir,
+        } => vectors::run(&vectors::Effort::full(repetitions, points, dimension, data), &dir)?,
         Bench::Smoke => {
             let queues = queue::run(&queue::Effort::smoke())?;
             queue::expect_every_row(&queues)?;
@@ -53,7 +78,9 @@ fn main() -> anyhow::Result<()> {
             blocks::expect_every_row(&stores)?;
             let transactions = stm::run(&stm::Effort::smoke())?;
             stm::expect_every_row(&transactions)?;
-            format!("{queues}\n\n{stores}\n\n{transactions}")
+            let searches = vectors::run(&vectors::Effort::smoke(), Path::new("target"))?;
+            vectors::expect_every_row(&searches)?;
+            format!("{queues}\n\n{stores}\n\n{transactions}\n\n{searches}")
         }
     };
     println!("{}\n\n{report}", machine::describe());

@@ -140,6 +140,21 @@ pub fn table(title: &str, unit: &str, samples: &[Samples]) -> String {
     table.to_string()
 }
 
+/// Renders figures that were taken once.
+#[must_use]
+pub fn figures(title: &str, figures: &[(&str, f64)]) -> String {
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED);
+    table.set_header([title, ""]);
+    for (name, value) in figures {
+        table.add_row([(*name).to_owned(), shown(*value)]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
 fn shown(value: f64) -> String {
     match value {
         v if v < 10.0 => format!("{v:.2}"),

@@ -9,10 +9,6 @@ pub(super) fn one(measure: Measure, row: &[f32], query: &[f32]) -> f32 {
     }
 }
 
-pub(super) fn four(measure: Measure, row: &[f32], queries: [&[f32]; 4]) -> [f32; 4] {
-    queries.map(|query| one(measure, row, query))
-}
-
 fn sum(row: &[f32], query: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
     for (a, b) in row.chunks_exact(LANES).zip(query.chunks_exact(LANES)) {

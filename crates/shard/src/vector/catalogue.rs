@@ -89,7 +89,7 @@ pub(crate) struct Collection {
 }
 
 impl Collection {
-    fn new(id: u64, name: String, spec: Spec, shards: usize) -> Self {
+    pub(super) fn new(id: u64, name: String, spec: Spec, shards: usize) -> Self {
         Self {
             id,
             name,
@@ -116,6 +116,11 @@ impl Collection {
 
     pub(crate) fn is_dropped(&self) -> bool {
         self.state.load(Relaxed) == DROPPED
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_dropped(&self) {
+        self.state.store(DROPPED, Relaxed);
     }
 
     pub(crate) fn set_stored(&self, shard: usize, bytes: u64) {

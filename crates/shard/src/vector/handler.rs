@@ -79,6 +79,11 @@ impl VectorHandler {
         self.shard
     }
 
+    #[cfg(test)]
+    pub(super) fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     fn upsert(&mut self, collection: Arc<Collection>, points: Vec<crate::vector::Point>) -> Result<usize> {
         collection.check()?;
         let mut record = Writer::upsert(collection.id, collection.spec.dimension, points.len());

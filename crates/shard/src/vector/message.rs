@@ -118,7 +118,7 @@ pub(crate) enum Ask {
 }
 
 /// What a shard answers.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub enum VectorReply {
     /// A write is done: how many points it stored or removed.

@@ -30,6 +30,8 @@ mod config;
 mod error;
 mod filter;
 mod handler;
+#[cfg(test)]
+mod handler_tests;
 mod message;
 mod point;
 mod record;

@@ -1,0 +1,102 @@
+//! Kernels for CPUs with AVX2 and FMA: sixteen lanes as two registers, one fused multiply-add each per sixteen floats.
+//!
+//! Invariants that make the unsafe blocks sound: an [`Avx2`] exists only where both features were detected, so calling
+//! what needs them is allowed; loads stay within the 16-float chunk they are given. Called by [`super::Kernel`] only.
+#![expect(unsafe_code, reason = "vector instructions need a CPU that has them")]
+
+use super::{LANES, Measure, sum_of_lanes};
+use std::arch::x86_64::{
+    __m256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
+};
+
+/// Proof that this CPU has AVX2 and FMA.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(super) fn detect() -> Option<Self> {
+        let has_both = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        has_both.then_some(Self(()))
+    }
+
+    pub(super) fn one(self, measure: Measure, row: &[f32], query: &[f32]) -> f32 {
+        // SAFETY: `self` proves that the CPU has AVX2 and FMA.
+        let [result] = unsafe { many(measure, row, [query]) };
+        result
+    }
+
+    pub(super) fn four(self, measure: Measure, row: &[f32], queries: [&[f32]; 4]) -> [f32; 4] {
+        // SAFETY: `self` proves that the CPU has AVX2 and FMA.
+        unsafe { many(measure, row, queries) }
+    }
+}
+
+/// One pass over the row for N queries; each query's sums are made in the same order whatever N is.
+#[target_feature(enable = "avx2,fma")]
+fn many<const N: usize>(measure: Measure, row: &[f32], queries: [&[f32]; N]) -> [f32; N] {
+    match measure {
+        Measure::Dot => sums::<N, false>(row, queries),
+        Measure::SquaredL2 => sums::<N, true>(row, queries),
+    }
+}
+
+/// The sums of products, or of squared differences. The measure is a constant, so that no branch is in the loop.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn sums<const N: usize, const SQUARED: bool>(row: &[f32], queries: [&[f32]; N]) -> [f32; N] {
+    let (row, _) = row.as_chunks::<LANES>();
+    let queries = queries.map(|query| query.as_chunks::<LANES>().0);
+    let chunks = queries
+        .iter()
+        .fold(row.len(), |least, query| least.min(query.len()));
+    let mut low = [_mm256_setzero_ps(); N];
+    let mut high = [_mm256_setzero_ps(); N];
+    for (at, chunk) in row[..chunks].iter().enumerate() {
+        let (a_low, a_high) = load(chunk);
+        for n in 0..N {
+            let (b_low, b_high) = load(&queries[n][at]);
+            low[n] = term::<SQUARED>(a_low, b_low, low[n]);
+            high[n] = term::<SQUARED>(a_high, b_high, high[n]);
+        }
+    }
+    let mut results = [0.0; N];
+    for n in 0..N {
+        results[n] = sum_of_lanes(store(low[n], high[n]));
+    }
+    results
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn term<const SQUARED: bool>(a: __m256, b: __m256, sum: __m256) -> __m256 {
+    if SQUARED {
+        let difference = _mm256_sub_ps(a, b);
+        _mm256_fmadd_ps(difference, difference, sum)
+    } else {
+        _mm256_fmadd_ps(a, b, sum)
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(chunk: &[f32; LANES]) -> (__m256, __m256) {
+    // SAFETY: both halves of 8 floats lie within the chunk of 16, and unaligned loads are allowed.
+    unsafe {
+        (
+            _mm256_loadu_ps(chunk.as_ptr()),
+            _mm256_loadu_ps(chunk.as_ptr().add(8)),
+        )
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(low: __m256, high: __m256) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    // SAFETY: both halves of 8 floats lie within the array of 16, and unaligned stores are allowed.
+    unsafe {
+        _mm256_storeu_ps(lanes.as_mut_ptr(), low);
+        _mm256_storeu_ps(lanes.as_mut_ptr().add(8), high);
+    }
+    lanes
+}
