@@ -40,21 +40,25 @@ impl Kernel {
         Self::Scalar
     }
 
-    /// Compares a row with a query. Both are padded and equally long; what is beyond the shorter one is left out.
-    pub(crate) fn one(self, measure: Measure, row: &[f32], query: &[f32]) -> f32 {
+    /// Compares rows, `stride` floats each and one after another, with N queries; each row passes through the registers
+    /// once. All are padded and equally long; what is beyond the shortest is left out. Rows without a place in `out`, and
+    /// places without a row, are left as they are.
+    pub(crate) fn rows<const N: usize>(
+        self,
+        measure: Measure,
+        rows: &[f32],
+        stride: usize,
+        queries: [&[f32]; N],
+        out: &mut [[f32; N]],
+    ) {
         match self {
-            Self::Scalar => scalar::one(measure, row, query),
+            Self::Scalar => {
+                for (row, out) in rows.chunks_exact(stride).zip(out) {
+                    *out = queries.map(|query| scalar::one(measure, row, query));
+                }
+            }
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.one(measure, row, query),
-        }
-    }
-
-    /// Compares a row with four queries while it passes through the registers once. The same bits as one by one.
-    pub(crate) fn four(self, measure: Measure, row: &[f32], queries: [&[f32]; 4]) -> [f32; 4] {
-        match self {
-            Self::Scalar => queries.map(|query| scalar::one(measure, row, query)),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.four(measure, row, queries),
+            Self::Avx2(avx2) => avx2.rows(measure, rows, stride, queries, out),
         }
     }
 }
@@ -103,6 +107,24 @@ mod tests {
         }
     }
 
+    fn compare<const N: usize>(
+        kernel: Kernel,
+        measure: Measure,
+        row: &[f32],
+        queries: [&[f32]; N],
+    ) -> [f32; N] {
+        let rows = [row, row].concat();
+        let mut out = [[0.0; N]; 3];
+        kernel.rows(measure, &rows, row.len(), queries, &mut out);
+        assert_eq!(
+            out[0].map(f32::to_bits),
+            out[1].map(f32::to_bits),
+            "one row in two places"
+        );
+        assert_eq!(out[2], [0.0; N], "no row, no result");
+        out[0]
+    }
+
     proptest! {
         #[test]
         fn kernels_stay_within_their_bound_and_four_queries_give_the_bits_of_one(
@@ -122,9 +144,9 @@ mod tests {
             let queries = [vector(), vector(), vector(), vector()];
             for measure in MEASURES {
                 for kernel in [Kernel::Scalar, Kernel::detect()] {
-                    let four = kernel.four(measure, &row, queries.each_ref().map(|query| &**query));
+                    let four = compare(kernel, measure, &row, queries.each_ref().map(|query| &**query));
                     for (query, four) in queries.iter().zip(four) {
-                        let one = kernel.one(measure, &row, query);
+                        let [one] = compare(kernel, measure, &row, [query]);
                         prop_assert_eq!(one.to_bits(), four.to_bits());
                         let steps = (row.len() / LANES + 5) as f64;
                         let bound = steps * f64::from(f32::EPSILON) * magnitude(measure, &row, query);
@@ -141,8 +163,8 @@ mod tests {
         let row = padded(&(0..37).map(|n| n as f32).collect::<Vec<_>>());
         let query = padded(&[2.0; 37]);
         for kernel in [Kernel::Scalar, Kernel::detect()] {
-            assert_eq!(kernel.one(Measure::Dot, &row, &query), 1332.0);
-            assert_eq!(kernel.one(Measure::SquaredL2, &row, &query), 13_690.0);
+            assert_eq!(compare(kernel, Measure::Dot, &row, [&query]), [1332.0]);
+            assert_eq!(compare(kernel, Measure::SquaredL2, &row, [&query]), [13_690.0]);
         }
     }
 }

@@ -19,28 +19,38 @@ impl Avx2 {
         has_both.then_some(Self(()))
     }
 
-    pub(super) fn one(self, measure: Measure, row: &[f32], query: &[f32]) -> f32 {
+    pub(super) fn rows<const N: usize>(
+        self,
+        measure: Measure,
+        rows: &[f32],
+        stride: usize,
+        queries: [&[f32]; N],
+        out: &mut [[f32; N]],
+    ) {
         // SAFETY: `self` proves that the CPU has AVX2 and FMA.
-        let [result] = unsafe { many(measure, row, [query]) };
-        result
-    }
-
-    pub(super) fn four(self, measure: Measure, row: &[f32], queries: [&[f32]; 4]) -> [f32; 4] {
-        // SAFETY: `self` proves that the CPU has AVX2 and FMA.
-        unsafe { many(measure, row, queries) }
+        unsafe {
+            match measure {
+                Measure::Dot => each::<N, false>(rows, stride, queries, out),
+                Measure::SquaredL2 => each::<N, true>(rows, stride, queries, out),
+            }
+        }
     }
 }
 
-/// One pass over the row for N queries; each query's sums are made in the same order whatever N is.
 #[target_feature(enable = "avx2,fma")]
-fn many<const N: usize>(measure: Measure, row: &[f32], queries: [&[f32]; N]) -> [f32; N] {
-    match measure {
-        Measure::Dot => sums::<N, false>(row, queries),
-        Measure::SquaredL2 => sums::<N, true>(row, queries),
+fn each<const N: usize, const SQUARED: bool>(
+    rows: &[f32],
+    stride: usize,
+    queries: [&[f32]; N],
+    out: &mut [[f32; N]],
+) {
+    for (row, out) in rows.chunks_exact(stride).zip(out) {
+        *out = sums::<N, SQUARED>(row, queries);
     }
 }
 
-/// The sums of products, or of squared differences. The measure is a constant, so that no branch is in the loop.
+/// The sums of products, or of squared differences, in one pass over the row for N queries; each query's sums are made
+/// in the same order whatever N is. The measure is a constant, so that no branch is in the loop.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn sums<const N: usize, const SQUARED: bool>(row: &[f32], queries: [&[f32]; N]) -> [f32; N] {

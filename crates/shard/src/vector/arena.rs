@@ -5,14 +5,17 @@
 
 /// Floats in a cache line.
 const LINE: usize = 16;
-/// A page's size, unless one row is larger.
+/// Rows that a scan takes at a time; a block lies within one page.
+pub(crate) const BLOCK_ROWS: usize = 16;
+/// A page's size, at most, unless a block is larger.
 const PAGE_BYTES: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Arena {
     /// Floats from one row to the next.
     stride: usize,
-    rows_per_page: usize,
+    /// Rows of a page, as a power of two, so that finding one takes a shift and a mask.
+    page_shift: u32,
     pages: Vec<Page>,
     /// Rows ever handed out; those above were never used.
     rows: usize,
@@ -40,7 +43,7 @@ impl Arena {
         let stride = dimension.next_multiple_of(LINE);
         Self {
             stride,
-            rows_per_page: (PAGE_BYTES / (stride * size_of::<f32>())).max(1),
+            page_shift: (PAGE_BYTES / (stride * size_of::<f32>())).max(BLOCK_ROWS).ilog2(),
             pages: Vec::new(),
             rows: 0,
             free: Vec::new(),
@@ -50,8 +53,8 @@ impl Arena {
     /// Stores a vector and answers its slot. Slots of removed vectors are used again.
     pub(crate) fn insert(&mut self, vector: &[f32]) -> usize {
         let slot = self.free.pop().unwrap_or_else(|| {
-            if self.rows == self.pages.len() * self.rows_per_page {
-                self.pages.push(Page::new(self.rows_per_page * self.stride));
+            if self.rows == self.pages.len() << self.page_shift {
+                self.pages.push(Page::new(self.stride << self.page_shift));
             }
             self.rows += 1;
             self.rows - 1
@@ -60,12 +63,17 @@ impl Arena {
         slot
     }
 
-    pub(crate) fn write(&mut self, slot: usize, vector: &[f32]) {
-        let stride = self.stride;
-        let page = &mut self.pages[slot / self.rows_per_page];
-        let from = page.start + slot % self.rows_per_page * stride;
-        page.floats[from..from + vector.len()].copy_from_slice(vector);
-        page.floats[from + vector.len()..from + stride].fill(0.0);
+    fn write(&mut self, slot: usize, vector: &[f32]) {
+        let from = self.offset(slot);
+        let page = &mut self.pages[slot >> self.page_shift];
+        let row = &mut page.floats[page.start + from..][..self.stride];
+        row[..vector.len()].copy_from_slice(vector);
+        row[vector.len()..].fill(0.0);
+    }
+
+    /// Where a slot's row begins, from its page's start.
+    fn offset(&self, slot: usize) -> usize {
+        (slot & ((1 << self.page_shift) - 1)) * self.stride
     }
 
     pub(crate) fn remove(&mut self, slot: usize) {
@@ -74,9 +82,28 @@ impl Arena {
 
     /// The padded row in a slot.
     pub(crate) fn row(&self, slot: usize) -> &[f32] {
-        let page = &self.pages[slot / self.rows_per_page];
-        let from = page.start + slot % self.rows_per_page * self.stride;
-        &page.floats[from..from + self.stride]
+        let from = self.offset(slot);
+        let page = &self.pages[slot >> self.page_shift];
+        &page.floats[page.start + from..][..self.stride]
+    }
+
+    /// How many rows were ever used.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How long a row is, padding included.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The rows of the block that begins with slot `first`, a multiple of [`BLOCK_ROWS`], one after another. Rows of
+    /// removed vectors are among them.
+    pub(crate) fn block(&self, first: usize) -> &[f32] {
+        let rows = BLOCK_ROWS.min(self.rows - first);
+        let from = self.offset(first);
+        let page = &self.pages[first >> self.page_shift];
+        &page.floats[page.start + from..][..rows * self.stride]
     }
 }
 
@@ -95,6 +122,8 @@ mod tests {
             assert_eq!(row[..17], [*slot as f32; 17]);
             assert_eq!(row[17..], [0.0; 15]);
         }
+        assert_eq!(arena.block(0).len(), BLOCK_ROWS * 32);
+        assert_eq!(arena.block(4096)[5 * 32], 4101.0);
         arena.remove(3);
         arena.remove(11);
         assert_eq!((arena.insert(&[1.0; 17]), arena.insert(&[2.0; 17])), (11, 3));

@@ -6,17 +6,15 @@ use crate::{
     distance::{Kernel, Measure},
     vector::{
         Filter, Hit, Metric, Payload, Point, PointId, With,
-        arena::Arena,
+        arena::{Arena, BLOCK_ROWS},
         catalogue::Collection,
-        message::Prepared,
+        message::{Prepared, Query},
         record::Change,
         topk::{Candidate, TopK},
     },
 };
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
-/// Rows that are compared with all queries before the next ones are touched: they stay in the first cache.
-const BLOCK_ROWS: usize = 16;
 /// What a point costs beside its row, payload and name: table entries, in round figures.
 const POINT_OVERHEAD_BYTES: u64 = 160;
 
@@ -25,8 +23,6 @@ struct Row {
     id: PointId,
     payload: Option<Arc<Payload>>,
     payload_bytes: usize,
-    /// 1 over the vector's length for the cosine, else 1.
-    scale: f32,
 }
 
 /// What is kept of a collection on one shard.
@@ -37,6 +33,9 @@ pub(crate) struct Part {
     measure: Measure,
     ids: BTreeMap<PointId, usize>,
     rows: Vec<Option<Row>>,
+    /// By which a row's comparison is multiplied: 1 over the vector's length for the cosine, else 1. Not a number where
+    /// there is no point, so that a scan passes by without looking at anything else.
+    scales: Vec<f32>,
     arena: Arena,
     used_bytes: u64,
     shard: usize,
@@ -71,6 +70,7 @@ impl Part {
             measure,
             ids: BTreeMap::new(),
             rows: Vec::new(),
+            scales: Vec::new(),
             arena: Arena::new(collection.spec.dimension),
             used_bytes: 0,
             shard,
@@ -91,16 +91,18 @@ impl Part {
         let slot = self.arena.insert(&point.vector);
         let payload_bytes = point.payload.as_deref().map_or(0, payload_len);
         self.used_bytes += cost_bytes(&point.id, payload_bytes, self.collection.spec.dimension);
+        let scale = scale_of(self.collection.spec.metric, &point.vector);
         let row = Row {
-            scale: scale_of(self.collection.spec.metric, &point.vector),
             payload: point.payload,
             payload_bytes,
             id: point.id.clone(),
         };
         if slot == self.rows.len() {
             self.rows.push(None);
+            self.scales.push(f32::NAN);
         }
         self.rows[slot] = Some(row);
+        self.scales[slot] = scale;
         self.ids.insert(point.id, slot);
     }
 
@@ -109,6 +111,7 @@ impl Part {
         if let Some(row) = self.rows[slot].take() {
             self.used_bytes -= cost_bytes(&row.id, row.payload_bytes, self.collection.spec.dimension);
         }
+        self.scales[slot] = f32::NAN;
         self.arena.remove(slot);
     }
 
@@ -169,27 +172,13 @@ impl Part {
     /// The nearest of this shard for each query: an exact scan, a block of rows against four queries at a time.
     pub(crate) fn search(&self, search: &Prepared) -> Vec<Vec<Hit>> {
         let mut nearest: Vec<TopK<usize>> = search.queries.iter().map(|_| TopK::new(search.k)).collect();
-        for first in (0..self.rows.len()).step_by(BLOCK_ROWS) {
-            let block = first..(first + BLOCK_ROWS).min(self.rows.len());
+        for first in (0..self.arena.rows()).step_by(BLOCK_ROWS) {
             for (group, nearest) in search.queries.chunks(4).zip(nearest.chunks_mut(4)) {
-                for slot in block.clone() {
-                    let Some(row) = &self.rows[slot] else { continue };
-                    let mut found = [0.0; 4];
-                    let floats = self.arena.row(slot);
-                    if let [a, b, c, d] = group {
-                        let four = [&*a.padded, &*b.padded, &*c.padded, &*d.padded];
-                        found = self.kernel.four(self.measure, floats, four);
-                    } else {
-                        for (found, query) in found.iter_mut().zip(group) {
-                            *found = self.kernel.one(self.measure, floats, &query.padded);
-                        }
-                    }
-                    for ((found, query), nearest) in found.into_iter().zip(group).zip(&mut *nearest) {
-                        let key = self.key(found, row.scale * query.scale);
-                        if nearest.may_enter(key) && self.passes(search, row) {
-                            let (id, rest) = (row.id.clone(), slot);
-                            nearest.offer(Candidate { key, id, rest });
-                        }
+                if let [a, b, c, d] = group {
+                    self.scan(first, [a, b, c, d], nearest, search);
+                } else {
+                    for (query, nearest) in group.iter().zip(nearest) {
+                        self.scan(first, [query], std::slice::from_mut(nearest), search);
                     }
                 }
             }
@@ -206,6 +195,33 @@ impl Part {
             .collect()
     }
 
+    /// Compares one block of rows with N queries, and offers what is near enough.
+    fn scan<const N: usize>(
+        &self,
+        first: usize,
+        queries: [&Query; N],
+        nearest: &mut [TopK<usize>],
+        search: &Prepared,
+    ) {
+        let rows = self.arena.block(first);
+        let mut found = [[0.0; N]; BLOCK_ROWS];
+        let padded = queries.map(|query| &*query.padded);
+        self.kernel
+            .rows(self.measure, rows, self.arena.stride(), padded, &mut found);
+        for ((slot, scale), found) in (first..).zip(&self.scales[first..]).zip(found) {
+            for n in 0..N {
+                let key = self.key(found[n], scale * queries[n].scale);
+                if nearest[n].may_enter(key)
+                    && let Some(row) = &self.rows[slot]
+                    && self.passes(search, row)
+                {
+                    let (id, rest) = (row.id.clone(), slot);
+                    nearest[n].offer(Candidate { key, id, rest });
+                }
+            }
+        }
+    }
+
     fn passes(&self, search: &Prepared, row: &Row) -> bool {
         let filter = search.filter.as_ref();
         filter.is_none_or(|filter| filter.matches(row.payload.as_deref()))
@@ -213,7 +229,8 @@ impl Part {
 
     fn key(&self, found: f32, scale: f32) -> f32 {
         match self.measure {
-            Measure::SquaredL2 => found,
+            // Times 1, or not a number.
+            Measure::SquaredL2 => found * scale,
             Measure::Dot => -(found * scale),
         }
     }
