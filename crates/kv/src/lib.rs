@@ -7,6 +7,7 @@
 //! | keep them through crashes | [`Store::open`] |
 //! | share stores by name | [`Namespaces`] |
 //! | wait for work | [`Store::shift_wait`], [`Store::wait`], [`Wait`] |
+//! | serve Redis clients | feature `port`: `port::KvPort::serve` |
 //! | answer [`quintet_core::Keyed`] | [`KvHandler`] |
 //!
 //! ```
@@ -33,6 +34,8 @@ mod inner;
 mod namespaces;
 mod ops;
 mod persist;
+#[cfg(feature = "port")]
+pub mod port;
 mod store;
 mod table;
 mod transaction;

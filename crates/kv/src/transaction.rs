@@ -102,7 +102,11 @@ impl<'a> Transaction<'a> {
 
     /// From here on several effects are one: for operations that turn out to need more than one.
     pub(crate) fn group(&mut self) {
-        self.grouped = true;
+        if !self.grouped {
+            // What is in it was an effect of its own, and is logged.
+            self.record.clear();
+            self.grouped = true;
+        }
     }
 
     /// The time of this transaction, in milliseconds since 1970: one moment, however long it takes.
@@ -259,9 +263,45 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    fn roll_back(&mut self) -> Result<()> {
+    /// How far a group has come, to go back to.
+    #[cfg(feature = "port")]
+    pub(crate) fn mark(&self) -> (usize, usize) {
+        (self.undo.len(), self.record.len())
+    }
+
+    /// Undoes what a group did since then.
+    #[cfg(feature = "port")]
+    pub(crate) fn roll_back_to(&mut self, (undo, record): (usize, usize)) -> Result<()> {
+        self.record.truncate(record);
+        let later = self.undo.split_off(undo.min(self.undo.len()));
+        self.restore(later)
+    }
+
+    /// Every slot of the locked shards, expired ones included.
+    #[cfg(feature = "port")]
+    pub(crate) fn each(&self, mut look: impl FnMut(&[u8], &Slot)) {
         let table = &self.inner.table;
-        for (key, before) in std::mem::take(&mut self.undo).into_iter().rev() {
+        for shard in 0..table.shards() {
+            let Some(guard) = self.held.guard(shard) else {
+                continue;
+            };
+            for key in table.side(shard).index().iter() {
+                if let Some(slot) = find(guard, table.hash(key), key) {
+                    look(key, slot);
+                }
+            }
+        }
+    }
+
+    fn roll_back(&mut self) -> Result<()> {
+        let undo = std::mem::take(&mut self.undo);
+        self.touched.clear();
+        self.restore(undo)
+    }
+
+    fn restore(&mut self, undo: Vec<(Bytes, Option<Slot>)>) -> Result<()> {
+        let table = &self.inner.table;
+        for (key, before) in undo.into_iter().rev() {
             let hash = table.hash(&key);
             let shard = table.shard_of(hash);
             let guard = self.guard_mut(shard)?;
@@ -270,7 +310,6 @@ impl<'a> Transaction<'a> {
                 None => drop(table.remove(guard, shard, hash, &key)),
             }
         }
-        self.touched.clear();
         Ok(())
     }
 }

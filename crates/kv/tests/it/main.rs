@@ -3,8 +3,10 @@
 
 mod atomic;
 mod behaviour;
+mod codec;
 mod conformance;
 mod crash;
 mod linear;
 mod model;
+mod port;
 mod waits;

@@ -1,0 +1,249 @@
+//! Keys as such: DEL, EXISTS, TYPE, RENAME, COPY, KEYS, SCAN and the like.
+
+use super::{Call, Fail, NO_KEY, NOT_INTEGER, Outcome, SYNTAX, fail, is_string};
+use crate::{effect::Effect, port::pattern, value::Value};
+
+pub(super) fn del(call: &mut Call<'_, '_, '_>) -> Outcome {
+    if call.len() > 2 {
+        call.transaction.group();
+    }
+    let mut removed = 0;
+    for at in 1..call.len() {
+        let key = call.key(at);
+        removed += usize::from(call.transaction.delete(&key)?.is_some());
+    }
+    call.reply.count(removed);
+    Ok(())
+}
+
+pub(super) fn exists(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let mut found = 0;
+    for at in 1..call.len() {
+        let key = call.key(at);
+        found += usize::from(call.transaction.slot(&key)?.is_some());
+    }
+    call.reply.count(found);
+    Ok(())
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::List(_) => "list",
+        Value::Object(_) => "object",
+        Value::Hash(_) => "hash",
+        Value::Set(_) => "set",
+        Value::SortedSet(_) => "zset",
+        _ => "string",
+    }
+}
+
+pub(super) fn type_of(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let key = call.key(1);
+    let name = call
+        .transaction
+        .slot(&key)?
+        .map_or("none", |slot| type_name(&slot.value));
+    call.reply.simple(name);
+    Ok(())
+}
+
+pub(super) fn rename(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let only_free = call.is(0, "RENAMENX");
+    let (from, to) = (call.key(1), call.key(2));
+    if call.transaction.slot(&from)?.is_none() {
+        return Err(fail(NO_KEY));
+    }
+    let may = !only_free || call.transaction.slot(&to)?.is_none();
+    if may {
+        call.transaction.rename(&from, &to)?;
+    }
+    if only_free {
+        call.reply.bool(may);
+    } else {
+        call.reply.ok();
+    }
+    Ok(())
+}
+
+/// Its target may be in another database, so it runs under all locks.
+pub(super) fn copy(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let (mut replace, mut database) = (false, call.session.database);
+    let mut at = 3;
+    while at < call.len() {
+        if call.is(at, "REPLACE") {
+            replace = true;
+        } else if call.is(at, "DB") && at + 1 < call.len() {
+            at += 1;
+            let number = u8::try_from(call.int(at)?).ok().filter(|number| *number < 16);
+            database = number.ok_or_else(|| fail("ERR DB index is out of range"))?;
+        } else {
+            return Err(fail(SYNTAX));
+        }
+        at += 1;
+    }
+    let (from, to) = (
+        call.key(1),
+        crate::port::session::key_in(database, call.argument(2)),
+    );
+    if from == to {
+        return Err(fail("ERR source and destination objects are the same"));
+    }
+    let Some(slot) = call.transaction.slot(&from)?.cloned() else {
+        call.reply.int(0);
+        return Ok(());
+    };
+    let may = replace || call.transaction.slot(&to)?.is_none();
+    if may {
+        let (value, expires_ms) = (slot.value, slot.expires_ms);
+        call.transaction.apply(&to, Effect::Put { value, expires_ms })?;
+    }
+    call.reply.bool(may);
+    Ok(())
+}
+
+/// Live keys of the connection's database.
+fn live(call: &mut Call<'_, '_, '_>) -> Vec<Vec<u8>> {
+    let database = call.session.database;
+    let now = call.transaction.now_ms();
+    let mut keys = Vec::new();
+    call.transaction.each(|key, slot| {
+        if key.first() == Some(&database) && (slot.expires_ms == 0 || slot.expires_ms > now) {
+            keys.push(key[1..].to_vec());
+        }
+    });
+    keys
+}
+
+pub(super) fn keys(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let mut keys = live(call);
+    keys.retain(|key| pattern::matches(call.argument(1), key));
+    call.reply.array(keys.len());
+    keys.iter().for_each(|key| call.reply.bulk(key));
+    Ok(())
+}
+
+pub(super) fn dbsize(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let count = live(call).len();
+    call.reply.count(count);
+    Ok(())
+}
+
+pub(super) fn random_key(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let keys = live(call);
+    if keys.is_empty() {
+        call.reply.null();
+    } else {
+        let at = call.transaction.inner.random() as usize % keys.len();
+        call.reply.bulk(&keys[at]);
+    }
+    Ok(())
+}
+
+pub(super) fn flush(call: &mut Call<'_, '_, '_>) -> Outcome {
+    if call.len() > 2 || call.len() == 2 && !call.is(1, "SYNC") && !call.is(1, "ASYNC") {
+        return Err(fail(SYNTAX));
+    }
+    let database = call.session.database;
+    let all = call.is(0, "FLUSHALL");
+    call.transaction
+        .clear(|key| all || key.first() == Some(&database))?;
+    call.reply.ok();
+    Ok(())
+}
+
+/// Holds no lock, and so cannot be queued by MULTI.
+pub(super) fn scan(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let cursor = std::str::from_utf8(call.argument(1))
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let cursor: u64 = cursor.ok_or_else(|| fail("ERR invalid cursor"))?;
+    let (mut count, mut wanted, mut kind) = (10, None, None);
+    let mut at = 2;
+    while at < call.len() {
+        if at + 1 == call.len() {
+            return Err(fail(SYNTAX));
+        }
+        if call.is(at, "COUNT") {
+            count = usize::try_from(call.int(at + 1)?).map_err(|_| fail(SYNTAX))?;
+            if count == 0 {
+                return Err(fail(SYNTAX));
+            }
+        } else if call.is(at, "MATCH") {
+            wanted = Some(call.argument(at + 1).to_vec());
+        } else if call.is(at, "TYPE") {
+            kind = Some(String::from_utf8_lossy(call.argument(at + 1)).to_lowercase());
+        } else {
+            return Err(fail(SYNTAX));
+        }
+        at += 2;
+    }
+    let (next, mut keys) = call.store.scan(cursor, count);
+    let database = call.session.database;
+    keys.retain(|key| {
+        key.first() == Some(&database)
+            && wanted
+                .as_ref()
+                .is_none_or(|wanted| pattern::matches(wanted, &key[1..]))
+    });
+    if let Some(kind) = kind {
+        let mut kept = Vec::new();
+        for key in keys {
+            if call
+                .store
+                .peek(&key)?
+                .is_some_and(|(value, _)| type_name(&value) == kind)
+            {
+                kept.push(key);
+            }
+        }
+        keys = kept;
+    }
+    call.reply.array(2);
+    call.reply.bulk(next.to_string().as_bytes());
+    call.reply.array(keys.len());
+    keys.iter().for_each(|key| call.reply.bulk(&key[1..]));
+    Ok(())
+}
+
+pub(super) fn object(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let key = call.key(2);
+    let idle_of = |used: u32, now: u32| i64::from(now.saturating_sub(used) / 10);
+    let now = call.transaction.inner.stamp();
+    let Some(slot) = call.transaction.slot(&key)? else {
+        return Err(fail(NO_KEY));
+    };
+    let (value, used) = (slot.value.clone(), slot.used.get());
+    if call.is(1, "ENCODING") {
+        let encoding = match &value {
+            Value::Int(_) => "int",
+            Value::Bytes(bytes) if super::parse_int(bytes).is_some() => "int",
+            Value::Bytes(bytes) if bytes.len() > 44 => "raw",
+            Value::List(_) => "quicklist",
+            Value::SortedSet(_) => "skiplist",
+            other if is_string(other) => "embstr",
+            _ => "hashtable",
+        };
+        call.reply.bulk(encoding.as_bytes());
+    } else if call.is(1, "REFCOUNT") {
+        call.reply.int(1);
+    } else if call.is(1, "IDLETIME") {
+        call.reply.int(idle_of(used, now));
+    } else if call.is(1, "FREQ") {
+        return Err(fail(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+             switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    } else {
+        let word = call.argument(1).escape_ascii();
+        return Err(Fail::Line(
+            format!("ERR unknown subcommand '{word}'. Try OBJECT HELP.").into(),
+        ));
+    }
+    Ok(())
+}
+
+/// A count that may not be negative.
+pub(super) fn natural(call: &Call<'_, '_, '_>, at: usize) -> Result<usize, Fail> {
+    let number = call.int(at).map_err(|_| fail(NOT_INTEGER))?;
+    usize::try_from(number).map_err(|_| fail("ERR value is out of range, must be positive"))
+}

@@ -1,0 +1,235 @@
+//! One command, from its arguments to its answer or to its place in line.
+
+use super::{
+    command::{Block, Call, Command, Fail, Keys, Run, find},
+    reply::Reply,
+    session::{Session, wrong_arity},
+};
+use crate::{Store, transaction::Transaction, value::Bytes, wait::Pending};
+use quintet_core::Error;
+use std::{task::Waker, time::Duration};
+
+/// A command that waits.
+pub(crate) struct Waiting {
+    pub(crate) command: &'static Command,
+    pub(crate) arguments: Vec<Bytes>,
+    pub(crate) pending: Pending,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) null_array: bool,
+}
+
+/// The keys among a command's arguments.
+pub(crate) fn keys_of<'a>(command: &Command, arguments: &'a [Bytes]) -> Vec<&'a [u8]> {
+    let picked = |first: usize, last: usize, step: usize| {
+        let end = (last + 1).min(arguments.len());
+        arguments
+            .get(first..end)
+            .unwrap_or(&[])
+            .iter()
+            .step_by(step)
+            .map(|key| &**key)
+            .collect()
+    };
+    match command.keys {
+        Keys::None | Keys::All => Vec::new(),
+        Keys::At(first, last, step) => {
+            let last = if last < 0 {
+                arguments.len().saturating_add_signed(last)
+            } else {
+                last.unsigned_abs()
+            };
+            picked(first, last, step)
+        }
+        Keys::Counted(at) => {
+            let count = arguments
+                .get(at)
+                .and_then(|count| super::command::parse_int(count));
+            let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+            picked(at + 1, at.saturating_add(count), 1)
+        }
+    }
+}
+
+pub(crate) fn locks_all(command: &Command) -> bool {
+    command.keys == Keys::All
+}
+
+/// Finds a command and checks how many arguments it has.
+fn look_up(arguments: &[Bytes]) -> Result<&'static Command, Fail> {
+    let name = arguments.first().map_or(&[][..], |name| name);
+    let Some(command) = find(name) else {
+        let shown: String = name.iter().take(128).map(|byte| char::from(*byte)).collect();
+        let mut text = format!("ERR unknown command '{shown}', with args beginning with: ");
+        for argument in arguments.iter().skip(1) {
+            if text.len() > 256 {
+                break;
+            }
+            let shown: String = argument.iter().take(128).map(|byte| char::from(*byte)).collect();
+            text.push_str(&format!("'{shown}' "));
+        }
+        return Err(Fail::Line(text.into()));
+    };
+    let (count, arity) = (arguments.len() as i64, i64::from(command.arity));
+    if arity > 0 && count != arity || count < -arity {
+        return Err(wrong_arity(name));
+    }
+    Ok(command)
+}
+
+/// Runs a command. `Some` = it waits; its answer comes later.
+pub(crate) fn execute(
+    store: &Store,
+    session: &mut Session,
+    arguments: Vec<Bytes>,
+    reply: &mut Reply,
+    waker: &dyn Fn() -> Waker,
+) -> Option<Waiting> {
+    let begun = reply.bytes.len();
+    match dispatch(store, session, arguments, reply, waker) {
+        Ok(waiting) => waiting,
+        Err(fail) => {
+            reply.bytes.truncate(begun);
+            reply.error(&fail.text());
+            None
+        }
+    }
+}
+
+fn dispatch(
+    store: &Store,
+    session: &mut Session,
+    arguments: Vec<Bytes>,
+    reply: &mut Reply,
+    waker: &dyn Fn() -> Waker,
+) -> Result<Option<Waiting>, Fail> {
+    let command = look_up(&arguments).inspect_err(|_| session.spoil())?;
+    if session.is_subscribed() && !reply.resp3 {
+        let allowed = [
+            "SUBSCRIBE",
+            "UNSUBSCRIBE",
+            "PSUBSCRIBE",
+            "PUNSUBSCRIBE",
+            "PING",
+            "QUIT",
+            "RESET",
+        ];
+        if !allowed.contains(&command.name) {
+            let name = command.name.to_ascii_lowercase();
+            let text = format!(
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context"
+            );
+            return Err(Fail::Line(text.into()));
+        }
+        if command.name == "PING" {
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(arguments.get(1).map_or(&[], |text| text));
+            return Ok(None);
+        }
+    }
+    let ends_queue = matches!(
+        command.name,
+        "MULTI" | "EXEC" | "DISCARD" | "WATCH" | "QUIT" | "RESET"
+    );
+    if session.is_queueing() && !ends_queue {
+        session.enqueue((command, arguments), reply)?;
+        return Ok(None);
+    }
+    match command.run {
+        Run::Session => session.run(store, &arguments, reply).map(|()| None),
+        Run::Data(_) if command.name == "GET" => read(store, session, &arguments, reply).map(|()| None),
+        Run::Data(_) => run(store, session, command, arguments, reply, None, waker),
+    }
+}
+
+/// GET needs no lock but a shared one.
+fn read(store: &Store, session: &Session, arguments: &[Bytes], reply: &mut Reply) -> Result<(), Fail> {
+    let value = store.peek(&session.key(&arguments[1]))?.map(|(value, _)| value);
+    if value
+        .as_ref()
+        .is_some_and(|value| !super::command::is_string(value))
+    {
+        return Err(Fail::Line(super::command::WRONG_TYPE.into()));
+    }
+    reply.optional(value.as_ref());
+    Ok(())
+}
+
+/// Runs a command on data; `again` = the wait that it is a second look of.
+pub(crate) fn run(
+    store: &Store,
+    session: &mut Session,
+    command: &'static Command,
+    arguments: Vec<Bytes>,
+    reply: &mut Reply,
+    again: Option<Pending>,
+    waker: &dyn Fn() -> Waker,
+) -> Result<Option<Waiting>, Fail> {
+    let Run::Data(body) = command.run else {
+        return Ok(None);
+    };
+    let begun = reply.bytes.len();
+    let (mut block, mut pending, mut failed) = (None::<Block>, again, None);
+    let keys: Vec<Vec<u8>> = keys_of(command, &arguments)
+        .into_iter()
+        .map(|key| session.key(key))
+        .collect();
+    let mut change = |transaction: &mut Transaction<'_>| {
+        reply.bytes.truncate(begun);
+        (block, failed) = (None, None);
+        let arguments = &arguments;
+        let mut call = Call {
+            transaction,
+            session,
+            store,
+            arguments,
+            reply,
+            block: &mut block,
+        };
+        if let Err(fail) = body(&mut call) {
+            let Fail::Store(error) = fail else {
+                failed = Some(fail);
+                return Err(Error::from(quintet_core::ErrorKind::InvalidInput));
+            };
+            return Err(error);
+        }
+        if let Some(block) = &block {
+            let waits = match pending.take() {
+                Some(pending) => pending,
+                None => {
+                    let keys = block.keys.iter().map(|key| Bytes::from(key.as_slice())).collect();
+                    Pending::new(&store.inner, keys, waker())?
+                }
+            };
+            waits.register(transaction, &block.wish);
+            pending = Some(waits);
+        }
+        Ok(())
+    };
+    let done = if locks_all(command) {
+        store.inner.write_all(&mut change)
+    } else {
+        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        store.inner.write(&keys, false, &mut change)
+    };
+    if let Err(error) = done {
+        return Err(failed.unwrap_or(Fail::Store(error)));
+    }
+    let (
+        Some(Block {
+            timeout, null_array, ..
+        }),
+        Some(pending),
+    ) = (block, pending)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Waiting {
+        command,
+        arguments,
+        pending,
+        timeout,
+        null_array,
+    }))
+}

@@ -1,0 +1,167 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+//!
+//! EXEC runs what was queued in one transaction of the store, under the locks of all its keys and of the watched ones: at
+//! one moment, and in one record of the log. A command that fails leaves no trace; the others go on, as in Redis.
+
+use super::{MAX_QUEUED, Queued, Session};
+use crate::{
+    Store,
+    port::{
+        command::{Call, Command, Fail, Keys, Run},
+        execute::{keys_of, locks_all},
+        reply::Reply,
+    },
+    transaction::Transaction,
+    value::Bytes,
+};
+use quintet_core::Result as CoreResult;
+
+impl Session {
+    pub(super) fn transaction(
+        &mut self,
+        name: &[u8],
+        store: &Store,
+        arguments: &[Bytes],
+        reply: &mut Reply,
+    ) -> Result<(), Fail> {
+        match name {
+            b"MULTI" if self.queue.is_some() => {
+                return Err(Fail::Line("ERR MULTI calls can not be nested".into()));
+            }
+            b"MULTI" => self.queue = Some(Vec::new()),
+            b"EXEC" => return self.exec(store, reply),
+            b"DISCARD" if self.queue.is_none() => return Err(Fail::Line("ERR DISCARD without MULTI".into())),
+            b"DISCARD" => self.forget_transaction(),
+            b"WATCH" if self.queue.is_some() => {
+                return Err(Fail::Line("ERR WATCH inside MULTI is not allowed".into()));
+            }
+            b"WATCH" => {
+                if self.watched.len() + arguments.len() > MAX_QUEUED {
+                    return Err(Fail::Line("ERR too many watched keys".into()));
+                }
+                for key in &arguments[1..] {
+                    let key = self.key(key);
+                    let version = store.peek(&key)?.map_or(0, |(_, version)| version);
+                    self.watched.push((key, version));
+                }
+            }
+            _ => self.watched.clear(),
+        }
+        reply.ok();
+        Ok(())
+    }
+
+    /// Queues a command; `false` = there is no transaction.
+    pub(crate) fn enqueue(&mut self, command: Queued, reply: &mut Reply) -> Result<bool, Fail> {
+        let Some(queue) = &mut self.queue else {
+            return Ok(false);
+        };
+        let name = command.0.name;
+        let may =
+            matches!(command.0.run, Run::Data(_)) && name != "SCAN" && name != "SAVE" && name != "BGSAVE";
+        if !may {
+            self.spoiled = true;
+            return Err(Fail::Line(
+                format!("ERR Command not allowed inside a transaction: {name}").into(),
+            ));
+        }
+        if queue.len() == MAX_QUEUED {
+            self.spoiled = true;
+            return Err(Fail::Line("ERR too many commands in a transaction".into()));
+        }
+        queue.push(command);
+        reply.simple("QUEUED");
+        Ok(true)
+    }
+
+    pub(crate) fn forget_transaction(&mut self) {
+        self.queue = None;
+        self.spoiled = false;
+        self.watched.clear();
+    }
+
+    fn exec(&mut self, store: &Store, reply: &mut Reply) -> Result<(), Fail> {
+        let Some(queue) = self.queue.take() else {
+            return Err(Fail::Line("ERR EXEC without MULTI".into()));
+        };
+        let (spoiled, watched) = (self.spoiled, std::mem::take(&mut self.watched));
+        self.forget_transaction();
+        if spoiled {
+            let text = "EXECABORT Transaction discarded because of previous errors.";
+            return Err(Fail::Line(text.into()));
+        }
+        let all = queue.iter().any(|(command, _)| locks_all(command));
+        let mut keys: Vec<Vec<u8>> = watched.iter().map(|(key, _)| key.clone()).collect();
+        for (command, arguments) in &queue {
+            keys.extend(keys_of(command, arguments).into_iter().map(|key| self.key(key)));
+        }
+        let begun = reply.bytes.len();
+        self.in_exec = true;
+        let mut body = |transaction: &mut Transaction<'_>| -> CoreResult<()> {
+            reply.bytes.truncate(begun);
+            transaction.group();
+            for (key, version) in &watched {
+                if transaction.slot(key)?.map_or(0, |slot| slot.version) != *version {
+                    reply.null_array();
+                    return Ok(());
+                }
+            }
+            reply.array(queue.len());
+            for (command, arguments) in &queue {
+                run_one(command, arguments, self, store, transaction, reply)?;
+            }
+            Ok(())
+        };
+        let done = if all {
+            store.inner.write_all(&mut body)
+        } else {
+            let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+            store.inner.write(&keys, true, &mut body)
+        };
+        self.in_exec = false;
+        if let Err(error) = done {
+            reply.bytes.truncate(begun);
+            return Err(error.into());
+        }
+        Ok(())
+    }
+}
+
+/// Runs one command of a transaction. What it did before it failed is undone.
+fn run_one(
+    command: &Command,
+    arguments: &[Bytes],
+    session: &mut Session,
+    store: &Store,
+    transaction: &mut Transaction<'_>,
+    reply: &mut Reply,
+) -> CoreResult<()> {
+    let Run::Data(run) = command.run else {
+        reply.error("ERR not allowed inside a transaction");
+        return Ok(());
+    };
+    let (mark, begun, mut block) = (transaction.mark(), reply.bytes.len(), None);
+    let mut call = Call {
+        transaction,
+        session,
+        store,
+        arguments,
+        reply,
+        block: &mut block,
+    };
+    let outcome = run(&mut call);
+    if let Err(fail) = outcome {
+        transaction.roll_back_to(mark)?;
+        reply.bytes.truncate(begun);
+        reply.error(&fail.text());
+    } else if let Some(block) = block {
+        // Inside a transaction nothing blocks: the time is up at once.
+        if block.null_array {
+            reply.null_array()
+        } else {
+            reply.null()
+        }
+    }
+    debug_assert!(!matches!(command.keys, Keys::None) || reply.bytes.len() > begun);
+    Ok(())
+}
