@@ -8,7 +8,7 @@ use crate::{
 use quintet_core::{Consumer, Parker, PopError, Producer, Queue, rtrb_queue::RtrbQueue};
 use std::{
     num::NonZeroUsize,
-    sync::mpsc,
+    sync::{Barrier, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -51,12 +51,16 @@ fn pause(time: Duration) {
 
 fn std_channel(times: u32) -> f64 {
     let (tx, rx) = mpsc::sync_channel::<Instant>(1);
+    let ready = Barrier::new(2);
     thread::scope(|scope| {
-        pin_to(0);
+        let started = &ready;
         let receiver = scope.spawn(move || {
             pin_to(1);
+            started.wait();
             rx.into_iter().map(|sent| sent.elapsed()).collect::<Vec<_>>()
         });
+        pin_to(0);
+        ready.wait();
         for _ in 0..times {
             pause(ASLEEP);
             let _gone = tx.send(Instant::now());
@@ -70,10 +74,12 @@ fn doorbell(times: u32, spins: u32, gap: Duration) -> f64 {
     let (mut tx, mut rx) = <RtrbQueue as Queue<Instant>>::bounded(NonZeroUsize::MIN);
     let parker = Parker::new().with_spins(spins);
     let bell = parker.doorbell();
+    let ready = Barrier::new(2);
     thread::scope(|scope| {
-        pin_to(0);
+        let started = &ready;
         let receiver = scope.spawn(move || {
             pin_to(1);
+            started.wait();
             let mut delays = Vec::new();
             loop {
                 match rx.pop() {
@@ -85,6 +91,8 @@ fn doorbell(times: u32, spins: u32, gap: Duration) -> f64 {
                 }
             }
         });
+        pin_to(0);
+        ready.wait();
         for _ in 0..times {
             pause(gap);
             let _refused = tx.push(Instant::now());

@@ -12,7 +12,13 @@ use quintet_core::{
     fake::{FakeHandler, FakeQueue},
     rtrb_queue::RtrbQueue,
 };
-use std::{hint::spin_loop, num::NonZeroUsize, sync::Arc, thread, time::Instant};
+use std::{
+    hint::spin_loop,
+    num::NonZeroUsize,
+    sync::{Arc, Barrier},
+    thread,
+    time::Instant,
+};
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
@@ -40,12 +46,15 @@ pub(super) fn measure(effort: &Effort) -> Vec<Samples> {
 
 /// Runs `echo` on one core and `trip` so many times on another; returns ns per trip.
 fn ping_pong(trips: u64, echo: impl FnOnce() + Send, mut trip: impl FnMut()) -> f64 {
+    let ready = Barrier::new(2);
     thread::scope(|scope| {
-        pin_to(0);
         scope.spawn(|| {
             pin_to(1);
+            ready.wait();
             echo();
         });
+        pin_to(0);
+        ready.wait();
         trip();
         let start = Instant::now();
         for _ in 1..trips {

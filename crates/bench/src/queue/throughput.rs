@@ -9,7 +9,7 @@ use quintet_core::{
     Consumer, PopError, Producer, Queue, crossbeam_queue::CrossbeamQueue, fake::FakeQueue,
     rtrb_queue::RtrbQueue,
 };
-use std::{hint::spin_loop, num::NonZeroUsize, thread, time::Instant};
+use std::{hint::spin_loop, num::NonZeroUsize, sync::Barrier, thread, time::Instant};
 
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
@@ -40,13 +40,16 @@ pub(super) fn measure(effort: &Effort, chunk: usize) -> Vec<Samples> {
 /// Runs `produce` and `consume` on two cores and returns millions of messages a second. `consume` returns the sum of
 /// what it saw, so that a lost or doubled message is found.
 fn two_threads(messages: u64, produce: impl FnOnce() + Send, consume: impl FnOnce() -> u64) -> f64 {
+    let ready = Barrier::new(2);
     thread::scope(|scope| {
-        pin_to(0);
-        let start = Instant::now();
         scope.spawn(|| {
             pin_to(1);
+            ready.wait();
             produce();
         });
+        pin_to(0);
+        ready.wait();
+        let start = Instant::now();
         let sum = consume();
         let seconds = start.elapsed().as_secs_f64();
         assert_eq!(
