@@ -30,7 +30,13 @@ summary says so.",
 };
 
 /// Packages with threads, hand-written synchronisation, unsafe code or C beneath them.
-const PACKAGES: [&str; 4] = ["quintet-core", "quintet-log", "quintet-net", "quintet-blockstore"];
+const PACKAGES: [&str; 5] = [
+    "quintet-core",
+    "quintet-log",
+    "quintet-net",
+    "quintet-blockstore",
+    "quintet-shard",
+];
 
 /// Those that synchronise by atomics of their own, which are instrumented whatever the standard library is.
 const BY_ATOMICS: [&str; 1] = ["quintet-core"];

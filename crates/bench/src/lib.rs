@@ -8,5 +8,6 @@ pub mod blocks;
 pub mod machine;
 pub mod measure;
 pub mod queue;
+pub mod shard;
 pub mod stm;
 pub mod vectors;

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use clap::{Parser, Subcommand};
-use quintet_bench::{blocks, machine, queue, stm, vectors};
+use quintet_bench::{blocks, machine, queue, shard, stm, vectors};
 use std::path::{Path, PathBuf};
 
 /// Compare Quintet's parts with their rivals on this machine.
@@ -37,6 +37,12 @@ enum Bench {
         #[arg(long, default_value_t = 5)]
         repetitions: usize,
     },
+    /// The shard engine: messages a second and round trips, 1 to 64 clients.
+    Shard {
+        /// How often each subject is measured; the table shows medians.
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
+    },
     /// Vector search beside a plain loop and the memory bandwidth; inserts, recall, latency.
     Vectors {
         /// How often each subject is measured; the table shows medians.
@@ -64,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Queue { repetitions } => queue::run(&queue::Effort::full(repetitions))?,
         Bench::Blocks { repetitions, dir } => blocks::run(&blocks::Effort::full(repetitions), &dir)?,
         Bench::Stm { repetitions } => stm::run(&stm::Effort::full(repetitions))?,
+        Bench::Shard { repetitions } => shard::run(&shard::Effort::full(repetitions))?,
         Bench::Vectors {
             repetitions,
             data,
@@ -80,7 +87,9 @@ fn main() -> anyhow::Result<()> {
             stm::expect_every_row(&transactions)?;
             let searches = vectors::run(&vectors::Effort::smoke(), Path::new("target"))?;
             vectors::expect_every_row(&searches)?;
-            format!("{queues}\n\n{stores}\n\n{transactions}\n\n{searches}")
+            let shards = shard::run(&shard::Effort::smoke())?;
+            shard::expect_every_row(&shards)?;
+            format!("{queues}\n\n{stores}\n\n{transactions}\n\n{shards}\n\n{searches}")
         }
     };
     println!("{}\n\n{report}", machine::describe());
