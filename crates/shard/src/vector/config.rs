@@ -21,6 +21,8 @@ pub struct VectorConfig {
     pub max_k: usize,
     /// The most queries in one search. Default 1024.
     pub max_queries: usize,
+    /// The most hits one search may ask for, all its queries together: each shard holds as many. Default 1 000 000.
+    pub max_hits: usize,
     /// The most collections. Default 1024.
     pub max_collections: usize,
     /// A shard writes a snapshot when its log has grown by this much and by as much as the snapshot before. Default
@@ -41,6 +43,7 @@ impl Default for VectorConfig {
             max_payload_bytes: 64 << 10,
             max_k: 10_000,
             max_queries: 1024,
+            max_hits: 1_000_000,
             max_collections: 1024,
             snapshot_log_bytes: 64 << 20,
         }
@@ -91,6 +94,7 @@ impl VectorConfig {
         let counts = [
             ("max_k", self.max_k, 1_000_000),
             ("max_queries", self.max_queries, 65_536),
+            ("max_hits", self.max_hits, 16_000_000),
             ("max_collections", self.max_collections, 65_536),
         ];
         for (field, value, most) in counts {

@@ -134,6 +134,13 @@ pub(super) fn search(
             format!("{count} queries; 1 to {}", config.max_queries),
         ));
     }
+    if search.k.saturating_mul(count) > config.max_hits {
+        let reason = format!(
+            "{} for each of {count} queries; at most {} together",
+            search.k, config.max_hits
+        );
+        return Err(VectorError::field("k", reason));
+    }
     let mut queries = Vec::with_capacity(count);
     for (index, query) in search.queries.iter().enumerate() {
         vector(collection, query)

@@ -69,6 +69,10 @@ fn a_search_that_cannot_be_answered_is_refused_by_field() {
         ),
         (Search::many(vec![], 1), "vectors: 0 queries"),
         (
+            Search::many(vec![vec![0.0, 0.0]; 200], 10_000),
+            "k: 10000 for each of 200",
+        ),
+        (
             Search::new(vec![0.0, 0.0], 1).filtered(nested),
             "filter: at most 256",
         ),
