@@ -189,11 +189,12 @@ impl From<ErrorKind> for Error {
 }
 
 impl From<std::io::Error> for Error {
-    /// Keeps the operating system's error as the source. A full disk is [`ErrorKind::Full`], all else [`ErrorKind::Io`].
+    /// Keeps the operating system's error as the source. A full disk, a quota or a limit on file size that is reached
+    /// is [`ErrorKind::Full`], all else [`ErrorKind::Io`].
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind as Os;
         let kind = match error.kind() {
-            Os::StorageFull | Os::QuotaExceeded => ErrorKind::Full,
+            Os::StorageFull | Os::QuotaExceeded | Os::FileTooLarge => ErrorKind::Full,
             _ => ErrorKind::Io,
         };
         Self::new(kind, error.to_string()).with_source(error)

@@ -1,9 +1,10 @@
-//! SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once with exit code 1.
+//! SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once with exit code 1. SIGXFSZ is caught
+//! and ignored.
 //!
 //! The main thread waits here for the first signal, or for an engine that says it cannot go on.
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGINT, SIGTERM, SIGXFSZ},
     flag,
     iterator::Signals,
 };
@@ -47,7 +48,7 @@ impl Reporter {
 }
 
 impl Shutdown {
-    /// Takes over both signals. Install it before anything is opened, so that an early Ctrl-C is not lost.
+    /// Takes over the signals. Install it before anything is opened, so that an early Ctrl-C is not lost.
     ///
     /// # Errors
     /// When the handlers cannot be installed.
@@ -59,6 +60,9 @@ impl Shutdown {
             flag::register_conditional_shutdown(signal, 1, Arc::clone(&armed))?;
             flag::register(signal, Arc::clone(&armed))?;
         }
+        // Its default ends the process at the first write beyond the limit on file size. Caught, that write fails like
+        // one to a full disk.
+        flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         let (sender, stops) = sync_channel(1);
         let reporter = Reporter(sender);

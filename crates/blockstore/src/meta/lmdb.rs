@@ -51,7 +51,10 @@ pub(crate) struct Lmdb {
 fn lmdb_error(error: &heed::Error) -> BlockError {
     let full = match error {
         heed::Error::Mdb(MdbError::MapFull | MdbError::DbsFull) => true,
-        heed::Error::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
+        heed::Error::Io(error) => matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        ),
         _ => false,
     };
     BlockError::Lmdb {

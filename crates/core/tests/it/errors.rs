@@ -53,6 +53,7 @@ fn an_error_of_the_system_keeps_its_text_and_a_full_disk_is_full() {
     for (os, kind) in [
         (io::ErrorKind::StorageFull, ErrorKind::Full),
         (io::ErrorKind::QuotaExceeded, ErrorKind::Full),
+        (io::ErrorKind::FileTooLarge, ErrorKind::Full),
         (io::ErrorKind::NotFound, ErrorKind::Io),
         (io::ErrorKind::PermissionDenied, ErrorKind::Io),
     ] {

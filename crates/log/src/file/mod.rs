@@ -166,7 +166,7 @@ fn io_error(error: std::io::Error, what: std::fmt::Arguments<'_>) -> Error {
         Os::NotFound => ErrorKind::NotFound,
         Os::AlreadyExists => ErrorKind::AlreadyExists,
         Os::PermissionDenied => ErrorKind::PermissionDenied,
-        Os::StorageFull | Os::QuotaExceeded => ErrorKind::Full,
+        Os::StorageFull | Os::QuotaExceeded | Os::FileTooLarge => ErrorKind::Full,
         _ => ErrorKind::Io,
     };
     Error::new(kind, format!("{what}: {error}")).with_source(error)

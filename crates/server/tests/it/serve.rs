@@ -162,3 +162,19 @@ fn a_second_signal_stops_at_once_with_failure() {
     server.signal("INT");
     assert_eq!(server.wait().code(), Some(1));
 }
+
+#[test]
+fn a_limit_on_file_size_is_a_full_disk_and_not_the_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // In units of 512 bytes: 48 MiB, enough for the log and not for the block file's 64 MiB.
+    let script = r#"ulimit -f 98304; exec "$0" "$@""#;
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_quintet"), "serve"]);
+    command.args(["--blocks-addr", "127.0.0.1:0", "--blocks-capacity", "64MiB"]);
+    command.arg("--data-dir").arg(dir.path());
+    let server = Server::spawn(&mut command);
+    let reply = crate::client::call(server.blocks(), "PUT", "/block", Some(b"hello"));
+    assert_eq!(reply.status, 507, "{}", reply.text());
+    assert_eq!(status_of_get(server.blocks(), "/stats"), "HTTP/1.1 200 OK");
+    server.stop();
+}
