@@ -170,7 +170,7 @@ impl Session {
 
     fn select(&mut self, arguments: &[Bytes], reply: &mut Reply) -> Result<(), Fail> {
         let number = arguments.get(1).and_then(|text| super::command::parse_int(text));
-        let number = number.ok_or(Fail::Line("ERR invalid DB index".into()))?;
+        let number = number.ok_or(Fail::Line("ERR value is not an integer or out of range".into()))?;
         let fits = u8::try_from(number).ok().filter(|number| *number < DATABASES);
         self.database = fits.ok_or(Fail::Line("ERR DB index is out of range".into()))?;
         reply.ok();

@@ -283,6 +283,15 @@ fn transactions_are_whole_and_watched_keys_stop_them() {
             "-EXECABORT Transaction discarded because of previous errors.\r\n",
         ),
     ]);
+    one.ask(
+        "MULTI\r\nUNWATCH\r\nCLIENT GETNAME\r\nEXEC",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$-1\r\n",
+    );
+    one.ask(
+        "MULTI\r\nSELECT 1",
+        "+OK\r\n-ERR Command not allowed inside a transaction: SELECT\r\n",
+    );
+    one.ask("DISCARD", "+OK\r\n");
     one.ask("WATCH a", "+OK\r\n");
     two.ask("SET a 5", "+OK\r\n");
     one.ask("MULTI", "+OK\r\n");

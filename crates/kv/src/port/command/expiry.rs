@@ -34,9 +34,6 @@ pub(super) fn expire(call: &mut Call<'_, '_, '_>) -> Outcome {
         "expireat" => b"EXAT",
         _ => b"PXAT",
     };
-    let number = call.int(2)?;
-    let invalid = || Fail::Line(format!("ERR invalid expire time in '{name}' command").into());
-    let at_ms = absolute(call, unit, number).ok_or_else(invalid)?;
     let (mut nx, mut xx, mut gt, mut lt) = (false, false, false, false);
     for at in 3..call.len() {
         let flag = [("NX", &mut nx), ("XX", &mut xx), ("GT", &mut gt), ("LT", &mut lt)];
@@ -56,6 +53,9 @@ pub(super) fn expire(call: &mut Call<'_, '_, '_>) -> Outcome {
     if gt && lt {
         return Err(fail("ERR GT and LT options at the same time are not compatible"));
     }
+    let number = call.int(2)?;
+    let invalid = || Fail::Line(format!("ERR invalid expire time in '{name}' command").into());
+    let at_ms = absolute(call, unit, number).ok_or_else(invalid)?;
     let key = call.key(1);
     let now = call.transaction.now_ms();
     let Some(old_ms) = call.transaction.slot(&key)?.map(|slot| slot.expires_ms) else {

@@ -1,6 +1,6 @@
 //! Keys as such: DEL, EXISTS, TYPE, RENAME, COPY, KEYS, SCAN and the like.
 
-use super::{Call, Fail, NO_KEY, NOT_INTEGER, Outcome, SYNTAX, fail, is_string};
+use super::{Call, Fail, NO_KEY, Outcome, SYNTAX, fail, is_string};
 use crate::{effect::Effect, port::pattern, value::Value};
 
 pub(super) fn del(call: &mut Call<'_, '_, '_>) -> Outcome {
@@ -210,7 +210,8 @@ pub(super) fn object(call: &mut Call<'_, '_, '_>) -> Outcome {
     let idle_of = |used: u32, now: u32| i64::from(now.saturating_sub(used) / 10);
     let now = call.transaction.inner.stamp();
     let Some(slot) = call.transaction.slot(&key)? else {
-        return Err(fail(NO_KEY));
+        call.reply.null();
+        return Ok(());
     };
     let (value, used) = (slot.value.clone(), slot.used.get());
     if call.is(1, "ENCODING") {
@@ -244,6 +245,6 @@ pub(super) fn object(call: &mut Call<'_, '_, '_>) -> Outcome {
 
 /// A count that may not be negative.
 pub(super) fn natural(call: &Call<'_, '_, '_>, at: usize) -> Result<usize, Fail> {
-    let number = call.int(at).map_err(|_| fail(NOT_INTEGER))?;
-    usize::try_from(number).map_err(|_| fail("ERR value is out of range, must be positive"))
+    let number = call.int(at).ok().and_then(|number| usize::try_from(number).ok());
+    number.ok_or_else(|| fail("ERR value is out of range, must be positive"))
 }

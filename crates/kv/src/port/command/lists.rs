@@ -143,9 +143,12 @@ fn place(at: i64, len: usize) -> Option<usize> {
 }
 
 pub(super) fn index(call: &mut Call<'_, '_, '_>) -> Outcome {
-    let at = call.int(2)?;
     let key = call.key(1);
-    let list = list(call, &key)?.unwrap_or_default();
+    let Some(list) = list(call, &key)? else {
+        call.reply.null();
+        return Ok(());
+    };
+    let at = call.int(2)?;
     let item = place(at, list.items.len()).and_then(|at| list.get(at));
     call.reply.optional(item);
     Ok(())
@@ -253,6 +256,12 @@ pub(super) fn trim(call: &mut Call<'_, '_, '_>) -> Outcome {
     Ok(())
 }
 
+/// A number that may not be negative, or these words.
+fn number(call: &Call<'_, '_, '_>, at: usize, words: &'static str) -> Result<usize, Fail> {
+    let number = call.int(at).ok().and_then(|number| usize::try_from(number).ok());
+    number.ok_or_else(|| fail(words))
+}
+
 pub(super) fn pos(call: &mut Call<'_, '_, '_>) -> Outcome {
     let (mut rank, mut count, mut most) = (1, None, usize::MAX);
     let mut at = 3;
@@ -269,12 +278,10 @@ pub(super) fn pos(call: &mut Call<'_, '_, '_>) -> Outcome {
                 ));
             }
         } else if call.is(at, "COUNT") {
-            let number =
-                usize::try_from(call.int(at + 1)?).map_err(|_| fail("ERR COUNT can't be negative"))?;
+            let number = number(call, at + 1, "ERR COUNT can't be negative")?;
             count = Some(if number == 0 { usize::MAX } else { number });
         } else if call.is(at, "MAXLEN") {
-            let number =
-                usize::try_from(call.int(at + 1)?).map_err(|_| fail("ERR MAXLEN can't be negative"))?;
+            let number = number(call, at + 1, "ERR MAXLEN can't be negative")?;
             most = if number == 0 { usize::MAX } else { number };
         } else {
             return Err(fail(SYNTAX));

@@ -173,7 +173,6 @@ pub(super) fn rank(call: &mut Call<'_, '_, '_>) -> Outcome {
 
 /// By place only; REV and WITHSCORES.
 pub(super) fn zrange(call: &mut Call<'_, '_, '_>) -> Outcome {
-    let (start, stop) = (call.int(2)?, call.int(3)?);
     let (mut reverse, mut with_scores) = (call.is(0, "ZREVRANGE"), false);
     for at in 4..call.len() {
         if call.is(at, "WITHSCORES") {
@@ -184,6 +183,7 @@ pub(super) fn zrange(call: &mut Call<'_, '_, '_>) -> Outcome {
             return Err(fail(SYNTAX));
         }
     }
+    let (start, stop) = (call.int(2)?, call.int(3)?);
     let key = call.key(1);
     let set = sorted(call, &key)?.unwrap_or_default();
     let range = range(start, stop, set.scores.len());

@@ -130,24 +130,25 @@ pub(super) fn getdel(call: &mut Call<'_, '_, '_>) -> Outcome {
 }
 
 pub(super) fn getex(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let unit = call.argument(2).to_ascii_uppercase();
+    match (call.len(), unit.as_slice()) {
+        (2, _) | (3, b"PERSIST") | (4, b"EX" | b"PX" | b"EXAT" | b"PXAT") => {}
+        _ => return Err(fail(SYNTAX)),
+    }
     let key = call.key(1);
+    let Some(value) = call.scalar(&key)? else {
+        call.reply.null();
+        return Ok(());
+    };
     let at_ms = match call.len() {
         2 => None,
-        3 if call.is(2, "PERSIST") => Some(0),
-        4 => {
-            let unit = call.argument(2).to_ascii_uppercase();
-            if !matches!(&unit[..], b"EX" | b"PX" | b"EXAT" | b"PXAT") {
-                return Err(fail(SYNTAX));
-            }
-            Some(expiry::moment(call, &unit, 3, "getex")?)
-        }
-        _ => return Err(fail(SYNTAX)),
+        3 => Some(0),
+        _ => Some(expiry::moment(call, &unit, 3, "getex")?),
     };
-    let value = call.scalar(&key)?;
-    if let (Some(_), Some(at_ms)) = (&value, at_ms) {
+    if let Some(at_ms) = at_ms {
         call.transaction.apply(&key, Effect::Expire { at_ms })?;
     }
-    call.reply.optional(value.as_ref());
+    call.reply.scalar(&value);
     Ok(())
 }
 
@@ -277,9 +278,10 @@ pub(super) fn incr(call: &mut Call<'_, '_, '_>) -> Outcome {
 }
 
 pub(super) fn incrbyfloat(call: &mut Call<'_, '_, '_>) -> Outcome {
-    let delta = call.float(2)?;
     let key = call.key(1);
-    let old = match call.scalar(&key)? {
+    let old = call.scalar(&key)?;
+    let delta = call.float(2)?;
+    let old = match old {
         None => 0.0,
         Some(other) => parse_float(&scalar_bytes(&other)).ok_or_else(|| fail(super::NOT_FLOAT))?,
     };

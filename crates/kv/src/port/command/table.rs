@@ -163,7 +163,7 @@ pub(super) static COMMANDS: &[Command] = &[
     session("UNSUBSCRIBE", -1, "pub/sub", Keys::None, ""),
     session("PSUBSCRIBE", -2, "pub/sub", Keys::None, ""),
     session("PUNSUBSCRIBE", -1, "pub/sub", Keys::None, ""),
-    session("PUBLISH", 3, "pub/sub", Keys::None, "not inside MULTI"),
+    session("PUBLISH", 3, "pub/sub", Keys::None, ""),
     session("PUBSUB", -2, "pub/sub", Keys::None, "CHANNELS, NUMSUB, NUMPAT"),
     data("Q.CAS", -2, "own", Keys::At(1, 1, 1), own::cas, "`Q.CAS key version value`; `Q.CAS key` answers the version, 0 = is not there"),
     data("Q.UPDATE", 3, "own", Keys::At(1, 1, 1), own::update, "`Q.UPDATE key json`: deep merge, answers the object"),

@@ -57,8 +57,10 @@ impl Session {
             return Ok(false);
         };
         let name = command.0.name;
-        let may =
-            matches!(command.0.run, Run::Data(_)) && name != "SCAN" && name != "SAVE" && name != "BGSAVE";
+        let may = match command.0.run {
+            Run::Data(_) => !matches!(name, "SCAN" | "SAVE" | "BGSAVE"),
+            Run::Session => matches!(name, "AUTH" | "CLIENT" | "HELLO" | "PUBLISH" | "UNWATCH"),
+        };
         if !may {
             self.spoiled = true;
             return Err(Fail::Line(
@@ -137,7 +139,11 @@ fn run_one(
     reply: &mut Reply,
 ) -> CoreResult<()> {
     let Run::Data(run) = command.run else {
-        reply.error("ERR not allowed inside a transaction");
+        let begun = reply.bytes.len();
+        if let Err(fail) = session.run(store, arguments, reply) {
+            reply.bytes.truncate(begun);
+            reply.error(&fail.text());
+        }
         return Ok(());
     };
     let (mark, begun, mut block) = (transaction.mark(), reply.bytes.len(), None);
