@@ -34,7 +34,7 @@ pub(crate) struct BlockService {
     /// What the controller was asked, by whom.
     pub(super) sent: HashMap<Ticket, Sent, foldhash::fast::RandomState>,
     /// PUTs without a block, oldest first. May name requests that are gone.
-    pub(super) hungry: VecDeque<ExchangeId>,
+    pub(super) hungry: VecDeque<Hungry>,
     /// Requests that found no credit, oldest first. May name requests that are gone.
     pub(super) unsent: VecDeque<(Kind, ExchangeId)>,
     /// Connections of writes that were answered without the controller: their lanes move on in the next turn.
@@ -68,6 +68,13 @@ impl Drop for WakeOnDrop {
     fn drop(&mut self) {
         self.wake();
     }
+}
+
+/// A PUT without a block.
+pub(super) struct Hungry {
+    pub(super) id: ExchangeId,
+    /// Its body is whole and its turn on its connection has begun, which the lane must learn the end of.
+    pub(super) begun: bool,
 }
 
 /// A request that the controller was asked for.
@@ -130,7 +137,7 @@ impl BlockService {
             BodyLength::Exact(len_bytes) => match self.begin(len_bytes) {
                 Ok(Some(put)) => accept(Exchange::Writing(put), len_bytes),
                 Ok(None) => {
-                    self.hungry.push_back(id);
+                    self.hungry.push_back(Hungry { id, begun: false });
                     accept(Exchange::Hungry { len_bytes }, len_bytes)
                 }
                 Err(error) => Admit::Answer(answer::failed(&error)),
@@ -157,7 +164,7 @@ impl BlockService {
             Ok(Some(put)) => self.write_gathered(id, exchange, put, &lease),
             Ok(None) => {
                 *exchange = Exchange::Gathered(lease);
-                self.hungry.push_back(id);
+                self.hungry.push_back(Hungry { id, begun: true });
                 None
             }
             Err(error) => Some(answer::failed(&error)),

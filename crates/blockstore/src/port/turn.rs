@@ -7,7 +7,7 @@ use super::{
     answer,
     exchange::Exchange,
     order::Kind,
-    service::{BlockService, Sent},
+    service::{BlockService, Hungry, Sent},
 };
 use crate::{BlockError, Done, Outcome};
 use quintet_core::Error;
@@ -74,10 +74,11 @@ impl BlockService {
     fn feed(&mut self, replies: &mut Replies<'_, '_, Exchange>) -> bool {
         let waiting = self.hungry.len();
         for _ in 0..waiting {
-            let Some(id) = self.hungry.pop_front() else {
+            let Some(Hungry { id, begun }) = self.hungry.pop_front() else {
                 break;
             };
             let Some(slot) = replies.exchange(id) else {
+                self.end_turn(id, begun);
                 continue;
             };
             let len_bytes = match slot {
@@ -97,19 +98,22 @@ impl BlockService {
                         replies.resume(id);
                     }
                 },
-                Ok(None) => self.hungry.push_back(id),
+                Ok(None) => self.hungry.push_back(Hungry { id, begun }),
                 Err(error) => {
-                    // Only a gathered body has begun its turn; to the lane of the other this is nothing.
-                    let begun = matches!(slot, Exchange::Gathered(_));
                     let _gone = replies.answer(id, answer::failed(&error));
-                    if begun {
-                        self.finished.push(id.connection());
-                    }
+                    self.end_turn(id, begun);
                 }
             }
         }
         // What was asked for again must be sent, so another round is due whenever somebody was waiting.
         waiting > 0
+    }
+
+    /// A PUT that waited for a block is over. To the lane of one that had not begun its turn this is nothing.
+    fn end_turn(&mut self, id: ExchangeId, begun: bool) {
+        if begun {
+            self.finished.push(id.connection());
+        }
     }
 
     /// Sends what found no credit before, oldest first, until one finds none again.
@@ -183,11 +187,12 @@ impl BlockService {
         self.closed = true;
         self.end.wake();
         let error = Error::from(BlockError::Closed);
-        let unsent = self.unsent.drain(..).map(|(_, id)| id);
-        let waiting: Vec<_> = self.hungry.drain(..).chain(unsent).collect();
-        for id in &waiting {
+        let unsent = self.unsent.drain(..).map(|(kind, id)| (id, kind != Kind::Look));
+        let hungry = self.hungry.drain(..).map(|Hungry { id, begun }| (id, begun));
+        let waiting: Vec<_> = hungry.chain(unsent).collect();
+        for (id, begun) in &waiting {
             drop(replies.answer(*id, answer::failed(&error).close()));
-            self.finished.push(id.connection());
+            self.end_turn(*id, *begun);
         }
         !waiting.is_empty()
     }
