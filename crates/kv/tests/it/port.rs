@@ -180,6 +180,8 @@ fn strings_and_keys_answer_as_redis_does() {
             ("INCRBYFLOAT f -0.5", "$2\r\n10\r\n"),
             ("SETRANGE s 3 x", ":4\r\n"),
             ("GETRANGE s -2 -1", "$2\r\n\0x\r\n"),
+            ("GETRANGE s 0 -100", "$1\r\n\0\r\n"),
+            ("GETRANGE s -1 -100", "$0\r\n\r\n"),
             ("STRLEN s", ":4\r\n"),
             ("MSET a 1 b 2", "+OK\r\n"),
             ("MSETNX b 3 c 4", ":0\r\n"),
@@ -195,7 +197,7 @@ fn strings_and_keys_answer_as_redis_does() {
             ("DEL bb bc x", ":2\r\n"),
             ("TYPE s", "+string\r\n"),
             ("KEYS [nf]", "*2\r\n"),
-        ][..48],
+        ][..50],
     );
     rig.stop();
 }

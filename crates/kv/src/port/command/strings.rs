@@ -223,7 +223,19 @@ pub(super) fn getrange(call: &mut Call<'_, '_, '_>) -> Outcome {
     let bytes = call
         .scalar(&key)?
         .map_or_else(Vec::new, |value| scalar_bytes(&value));
-    let range = super::lists::range(start, stop, bytes.len());
+    // Unlike a list's, a string's end before its beginning is its first byte.
+    let len = bytes.len() as i64;
+    let stop = if stop < 0 {
+        stop.saturating_add(len).max(0)
+    } else {
+        stop
+    };
+    let before = start < 0 && call.int(3)? < 0 && start > call.int(3)?;
+    let range = if before {
+        0..0
+    } else {
+        super::lists::range(start, stop, bytes.len())
+    };
     call.reply.bulk(&bytes[range]);
     Ok(())
 }
