@@ -10,12 +10,14 @@
 //!
 //! Between protocol and loop stands the [`Driver`]: all of the loop that needs no socket (the table of connections, unread
 //! input, back-pressure, deadlines). Tests and fuzz targets drive a protocol through it from plain bytes; a backend only
-//! moves bytes between it and the kernel.
+//! moves bytes between it and the kernel. There are two: epoll, and io_uring with the feature `uring` on Linux
+//! ([`LoopConfig::backend`]).
 //!
 //! Everything is bounded: connections, kept input, pipelined requests, output backlog, refused bodies, time to make
 //! progress. The limits are in [`LoopConfig`] and [`http1::HttpConfig`].
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod backend;
 mod buffer;
 mod connection;
 mod event_loop;
@@ -27,6 +29,7 @@ mod protocol;
 mod stats;
 mod timer;
 
+pub use backend::Backend;
 pub use connection::{ConnectionId, Link, Links};
 pub use event_loop::{Control, Driver, EventLoop, LoopContext, Step, WorkerThread};
 pub use limits::LoopConfig;

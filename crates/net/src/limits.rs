@@ -1,11 +1,14 @@
 //! What bounds a loop, whatever protocol it runs. HTTP's own bounds are in [`crate::http1::HttpConfig`].
 
+use crate::Backend;
 use quintet_core::{Error, ErrorKind, Result};
 use std::time::Duration;
 
 /// The limits of one worker's loop. Made with [`Default`], then changed field by field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopConfig {
+    /// How the loop talks to the kernel. Default [`Backend::Epoll`]; io_uring must be [available](Backend::available).
+    pub backend: Backend,
     /// Connections open at once; one more is answered with [`Protocol::refusal`](crate::Protocol::refusal) and closed.
     /// Default 10 000, at least 1. An idle connection costs 1 to 10 KiB.
     pub max_connections: usize,
@@ -31,11 +34,15 @@ pub struct LoopConfig {
     pub accept_pause: Duration,
     /// Unused 64 KiB buffers kept for streamed answers. Default 16.
     pub stream_buffers_kept: usize,
+    /// Buffers of 16 KiB that io_uring receives into, shared by all connections of the loop; when all are full, receiving
+    /// waits for the next turn. Default 256, at least 2, at most 32768, a power of two. Epoll has no use for them.
+    pub receive_buffers: u16,
 }
 
 impl Default for LoopConfig {
     fn default() -> Self {
         Self {
+            backend: Backend::Epoll,
             max_connections: 10_000,
             backlog_bytes: 256 * 1024,
             carry_bytes: 128 * 1024,
@@ -47,6 +54,7 @@ impl Default for LoopConfig {
             accepts_per_turn: 64,
             accept_pause: Duration::from_millis(100),
             stream_buffers_kept: 16,
+            receive_buffers: 256,
         }
     }
 }
@@ -68,6 +76,15 @@ impl LoopConfig {
         at_least("carry_bytes", self.carry_bytes as u64, 64 * 1024)?;
         at_least("write_progress_bytes", self.write_progress_bytes, 1)?;
         at_least("accepts_per_turn", self.accepts_per_turn as u64, 1)?;
+        if self.receive_buffers < 2 || !self.receive_buffers.is_power_of_two() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "receive_buffers is {}, it must be a power of two, 2 to 32768",
+                    self.receive_buffers
+                ),
+            ));
+        }
         positive("write_progress", self.write_progress)?;
         positive("accept_pause", self.accept_pause)
     }

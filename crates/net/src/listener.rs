@@ -107,6 +107,25 @@ fn refusal(address: SocketAddr, error: io::Error) -> Error {
     Error::new(kind, format!("cannot listen on {address}: {why}")).with_source(error)
 }
 
+/// Whether a failed accept concerns only the connection that it would have taken.
+pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
+        PermissionDenied, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | PermissionDenied
+            | TimedOut
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,9 @@
 //! Small writes are gathered into one buffer, large payloads keep their own memory, and a stream is pulled 64 KiB at a
 //! time while the socket takes it, so that a large answer is never held whole. The protocol appends, the backend sends.
 
+#[cfg(all(feature = "uring", target_os = "linux"))]
+pub(crate) mod batch;
+
 use crate::buffer::BufferPool;
 use quintet_core::AlignedBuffer;
 use std::{
@@ -159,13 +162,15 @@ impl Stream {
 pub(crate) struct Outbox {
     segments: VecDeque<Segment>,
     pending_bytes: u64,
+    /// A batch of segments is with the backend, on its way to the kernel.
+    lent: bool,
     /// The last gathered buffer, kept to be filled again.
     spare: Vec<u8>,
 }
 
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.segments.is_empty() && !self.lent
     }
 
     /// Bytes not yet sent, streams counted whole.

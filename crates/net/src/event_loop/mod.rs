@@ -1,21 +1,29 @@
 //! One worker's loop: its thread, its waker and the handle that other threads steer it with.
 //!
-//! The sans-io half is the [`Driver`]; the half that talks to the kernel is `epoll`. Another backend takes its place
-//! beside it and reuses everything else here.
+//! The sans-io half is the [`Driver`]; `worker` adds what both backends share; the half that talks to the kernel is
+//! `epoll` or `uring`. Which of them runs is chosen once, when the loop is made.
 
 mod control;
 mod driver;
 mod epoll;
+#[cfg(all(feature = "uring", target_os = "linux"))]
+mod uring;
 mod waker;
+mod worker;
 
 pub use control::Control;
 pub use driver::{Driver, Step};
-pub use epoll::EventLoop;
+#[cfg(all(feature = "uring", target_os = "linux"))]
+pub(crate) use uring::available as uring_available;
 pub use waker::LoopContext;
 
-use crate::{Listener, LoopConfig, LoopStats, Protocol};
+use crate::{Backend, Listener, LoopConfig, LoopStats, Protocol};
+use epoll::EpollLoop;
 use quintet_core::{Clock, Error, ErrorKind, Result};
-use std::{sync::Arc, thread};
+use std::{fmt, sync::Arc, thread};
+#[cfg(all(feature = "uring", target_os = "linux"))]
+use uring::UringLoop;
+use worker::Worker;
 
 /// A loop on a thread of its own.
 #[derive(Debug)]
@@ -54,7 +62,80 @@ impl WorkerThread {
     }
 }
 
+/// One worker's loop. Make it with [`new`](Self::new) on the thread that runs it, or use [`spawn`](Self::spawn).
+pub struct EventLoop<P: Protocol> {
+    backend: Running<P>,
+}
+
+enum Running<P: Protocol> {
+    Epoll(Box<EpollLoop<P>>),
+    #[cfg(all(feature = "uring", target_os = "linux"))]
+    Uring(Box<UringLoop<P>>),
+}
+
+impl<P: Protocol> fmt::Debug for EventLoop<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("backend", &self.worker().config.backend)
+            .field("driver", &self.worker().driver)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<P: Protocol> EventLoop<P> {
+    /// A loop that accepts from `listener`; `protocol` makes the service from the loop's waker.
+    ///
+    /// # Errors
+    /// As [`LoopConfig::validate`] and [`Backend::available`], what `protocol` returns, or what the system refused.
+    pub fn new(
+        listener: Listener,
+        config: LoopConfig,
+        clock: Arc<dyn Clock>,
+        protocol: impl FnOnce(&LoopContext) -> Result<P>,
+    ) -> Result<Self> {
+        config.validate()?;
+        let backend = match config.backend {
+            Backend::Epoll => Running::Epoll(Box::new(EpollLoop::new(listener, config, clock, protocol)?)),
+            #[cfg(all(feature = "uring", target_os = "linux"))]
+            Backend::Uring => Running::Uring(Box::new(UringLoop::new(listener, config, clock, protocol)?)),
+            #[cfg(not(all(feature = "uring", target_os = "linux")))]
+            Backend::Uring => return Err(crate::backend::not_built_in()),
+        };
+        Ok(Self { backend })
+    }
+
+    fn worker(&self) -> &Worker<P> {
+        match &self.backend {
+            Running::Epoll(epoll) => &epoll.worker,
+            #[cfg(all(feature = "uring", target_os = "linux"))]
+            Running::Uring(uring) => &uring.worker,
+        }
+    }
+
+    /// Steers this loop from another thread.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.worker().control()
+    }
+
+    /// The loop's counters.
+    #[must_use]
+    pub fn stats(&self) -> Arc<LoopStats> {
+        Arc::clone(&self.worker().stats)
+    }
+
+    /// Runs until it is drained. Every connection is closed to the protocol before this returns.
+    ///
+    /// # Errors
+    /// When the system's poll itself fails; connections are closed all the same.
+    pub fn run(&mut self) -> Result<()> {
+        match &mut self.backend {
+            Running::Epoll(epoll) => epoll.run(),
+            #[cfg(all(feature = "uring", target_os = "linux"))]
+            Running::Uring(uring) => uring.run(),
+        }
+    }
+
     /// Starts a thread called `name` that runs a loop. `protocol` is called on that thread, so what it makes need not be
     /// `Send`; it is given the loop's waker and doorbell, to hand to the threads that will answer it. Returns once it
     /// has been called.

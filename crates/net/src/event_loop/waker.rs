@@ -46,15 +46,44 @@ impl LoopContext {
 pub(crate) struct LoopWaker {
     rung: AtomicBool,
     asleep: AtomicBool,
-    eventfd: mio::Waker,
+    bell: Bell,
+}
+
+/// What gets a sleeping loop out of the kernel.
+#[derive(Debug)]
+pub(crate) enum Bell {
+    /// The eventfd in an epoll set.
+    Epoll(mio::Waker),
+    /// The eventfd that a ring always reads.
+    #[cfg(all(feature = "uring", target_os = "linux"))]
+    Ring(Arc<std::os::fd::OwnedFd>),
+}
+
+impl Bell {
+    #[cfg_attr(
+        all(feature = "uring", target_os = "linux"),
+        expect(clippy::host_endian_bytes, reason = "an eventfd counts in the host's order")
+    )]
+    fn ring(&self) {
+        // Either fails only when the eventfd's counter is full, and then the loop is woken anyway.
+        match self {
+            Self::Epoll(waker) => {
+                let _full = waker.wake();
+            }
+            #[cfg(all(feature = "uring", target_os = "linux"))]
+            Self::Ring(eventfd) => {
+                let _full = rustix::io::write(&**eventfd, &1_u64.to_ne_bytes());
+            }
+        }
+    }
 }
 
 impl LoopWaker {
-    pub(crate) fn new(eventfd: mio::Waker) -> Self {
+    pub(crate) fn new(bell: Bell) -> Self {
         Self {
             rung: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
-            eventfd,
+            bell,
         }
     }
 
@@ -77,8 +106,7 @@ impl LoopWaker {
     pub(crate) fn ring(&self) {
         self.rung.store(true, SeqCst);
         if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
-            // Fails only when the eventfd's counter is full, and then the loop is woken anyway.
-            let _ = self.eventfd.wake();
+            self.bell.ring();
         }
     }
 }

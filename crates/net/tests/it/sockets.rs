@@ -4,7 +4,7 @@
 use crate::recorder::{get, put, statuses};
 use quintet_core::{AlignedBuffer, Clock, Deadline, Doorbell, ErrorKind, SystemClock, fake::ManualClock};
 use quintet_net::{
-    BodySource, EventLoop, LoopConfig, LoopStatsSnapshot, Payload, WorkerThread,
+    Backend, BodySource, EventLoop, LoopConfig, LoopStatsSnapshot, Payload, WorkerThread,
     http1::{Admit, BodyStep, ExchangeId, Http, HttpConfig, HttpService, Replies, RequestHead, Response},
 };
 use std::{
@@ -183,8 +183,16 @@ impl Server {
     }
 }
 
-fn server() -> Server {
-    Server::start(LoopConfig::default(), Arc::new(SystemClock))
+fn server(backend: Backend) -> Server {
+    Server::start(on(backend), Arc::new(SystemClock))
+}
+
+/// The default limits on a backend.
+fn on(backend: Backend) -> LoopConfig {
+    LoopConfig {
+        backend,
+        ..Default::default()
+    }
 }
 
 /// Reads whole answers until there are `count`.
@@ -207,9 +215,8 @@ fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     output
 }
 
-#[test]
-fn keep_alive_and_pipelining() {
-    let server = server();
+fn keep_alive_and_pipelining(backend: Backend) {
+    let server = server(backend);
     let mut stream = server.connect();
     for _ in 0..3 {
         stream.write_all(get("/now").as_bytes()).unwrap();
@@ -223,9 +230,8 @@ fn keep_alive_and_pipelining() {
     server.end();
 }
 
-#[test]
-fn large_bodies_both_ways() {
-    let server = server();
+fn large_bodies_both_ways(backend: Backend) {
+    let server = server(backend);
     let mut stream = server.connect();
     stream
         .write_all(put("/now", "Content-Length: 5000000\r\n", &"b".repeat(5_000_000)).as_bytes())
@@ -257,9 +263,8 @@ fn large_bodies_both_ways() {
     server.end();
 }
 
-#[test]
-fn another_thread_answers_through_the_doorbell() {
-    let server = server();
+fn another_thread_answers_through_the_doorbell(backend: Backend) {
+    let server = server(backend);
     let mut stream = server.connect();
     for _ in 0..200 {
         stream.write_all(get("/ask").as_bytes()).unwrap();
@@ -269,9 +274,8 @@ fn another_thread_answers_through_the_doorbell() {
     server.end();
 }
 
-#[test]
-fn an_idle_loop_takes_no_turns() {
-    let server = server();
+fn an_idle_loop_takes_no_turns(backend: Backend) {
+    let server = server(backend);
     let mut stream = server.connect();
     stream.write_all(get("/now").as_bytes()).unwrap();
     read_answers(&mut stream, 1);
@@ -289,9 +293,8 @@ fn an_idle_loop_takes_no_turns() {
     server.end();
 }
 
-#[test]
-fn a_reset_connection_abandons_its_exchange() {
-    let server = server();
+fn a_reset_connection_abandons_its_exchange(backend: Backend) {
+    let server = server(backend);
     let mut stream = server.connect();
     stream.write_all(get("/ask").as_bytes()).unwrap();
     let id = server.asked.recv_timeout(PATIENCE).unwrap();
@@ -322,11 +325,10 @@ fn reset(stream: TcpStream) {
     socket.set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-#[test]
-fn one_connection_too_many_is_told_so() {
+fn one_connection_too_many_is_told_so(backend: Backend) {
     let config = LoopConfig {
         max_connections: 2,
-        ..Default::default()
+        ..on(backend)
     };
     let server = Server::start(config, Arc::new(SystemClock));
     let (first, second) = (server.connect(), server.connect());
@@ -342,9 +344,8 @@ fn one_connection_too_many_is_told_so() {
     server.end();
 }
 
-#[test]
-fn a_client_that_does_not_read_holds_up_nobody() {
-    let server = server();
+fn a_client_that_does_not_read_holds_up_nobody(backend: Backend) {
+    let server = server(backend);
     let mut stuck = server.connect();
     for _ in 0..10 {
         stuck.write_all(get("/stream").as_bytes()).unwrap();
@@ -359,9 +360,8 @@ fn a_client_that_does_not_read_holds_up_nobody() {
     server.end();
 }
 
-#[test]
-fn a_refused_upload_can_read_its_answer() {
-    let server = server();
+fn a_refused_upload_can_read_its_answer(backend: Backend) {
+    let server = server(backend);
     let mut stream = server.connect();
     stream.write_all(b"BROKEN\r\n\r\n").unwrap();
     stream.write_all(&vec![b'x'; 900_000]).unwrap();
@@ -370,10 +370,9 @@ fn a_refused_upload_can_read_its_answer() {
     server.end();
 }
 
-#[test]
-fn deadlines_follow_the_clock_of_the_loop() {
+fn deadlines_follow_the_clock_of_the_loop(backend: Backend) {
     let clock = ManualClock::new();
-    let server = Server::start(LoopConfig::default(), Arc::new(clock.clone()));
+    let server = Server::start(on(backend), Arc::new(clock.clone()));
     let (mut idle, mut slow) = (server.connect(), server.connect());
     slow.write_all(b"GET /now HT").unwrap();
     server.wait_for("the bytes", |server| server.stats().bytes_in == 11);
@@ -387,9 +386,8 @@ fn deadlines_follow_the_clock_of_the_loop() {
     server.worker.join().unwrap();
 }
 
-#[test]
-fn drain_finishes_what_is_in_flight_and_refuses_the_rest() {
-    let server = server();
+fn drain_finishes_what_is_in_flight_and_refuses_the_rest(backend: Backend) {
+    let server = server(backend);
     let (mut idle, mut busy) = (server.connect(), server.connect());
     busy.write_all(get("/ask").as_bytes()).unwrap();
     let id = server.asked.recv_timeout(PATIENCE).unwrap();
@@ -410,9 +408,8 @@ fn drain_finishes_what_is_in_flight_and_refuses_the_rest() {
     server.worker.join().unwrap();
 }
 
-#[test]
-fn a_drain_that_takes_too_long_is_cut() {
-    let server = server();
+fn a_drain_that_takes_too_long_is_cut(backend: Backend) {
+    let server = server(backend);
     let mut busy = server.connect();
     busy.write_all(get("/ask").as_bytes()).unwrap();
     server.asked.recv_timeout(PATIENCE).unwrap();
@@ -421,9 +418,8 @@ fn a_drain_that_takes_too_long_is_cut() {
     assert_eq!(server.abandoned.load(Ordering::SeqCst), 1);
 }
 
-#[test]
-fn stop_accepting_leaves_open_connections() {
-    let server = server();
+fn stop_accepting_leaves_open_connections(backend: Backend) {
+    let server = server(backend);
     let mut stream = server.connect();
     server.wait_for("the connection", |server| server.stats().open == 1);
     server.worker.control().stop_accepting();
@@ -433,14 +429,13 @@ fn stop_accepting_leaves_open_connections() {
     server.end();
 }
 
-#[test]
-fn a_service_that_cannot_start_is_reported() {
+fn a_service_that_cannot_start_is_reported(backend: Backend) {
     let listener = quintet_net::bind("127.0.0.1:0".parse().unwrap(), NonZeroUsize::MIN)
         .unwrap()
         .remove(0);
     let config = LoopConfig {
         max_connections: 0,
-        ..Default::default()
+        ..on(backend)
     };
     let started = EventLoop::<Http<Service>>::spawn("test", listener, config, Arc::new(SystemClock), |_| {
         Err(ErrorKind::Poisoned.into())
@@ -449,17 +444,19 @@ fn a_service_that_cannot_start_is_reported() {
 }
 
 /// Runs itself again in a process of its own, because it uses up every file descriptor there.
-#[test]
-fn running_out_of_descriptors_pauses_accepting() {
+fn running_out_of_descriptors_pauses_accepting(backend: Backend) {
     const INNER: &str = "QUINTET_NET_FEW_DESCRIPTORS";
     if std::env::var_os(INNER).is_some() {
-        return descriptors_run_out();
+        return descriptors_run_out(backend);
     }
     let output = std::process::Command::new("sh")
         .args(["-c", "ulimit -n 64; exec \"$@\"", "sh"])
         .arg(std::env::current_exe().unwrap())
         .args([
-            "sockets::running_out_of_descriptors_pauses_accepting",
+            &format!(
+                "sockets::{}::running_out_of_descriptors_pauses_accepting",
+                backend.name()
+            ),
             "--exact",
             "--nocapture",
         ])
@@ -470,9 +467,9 @@ fn running_out_of_descriptors_pauses_accepting() {
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
-fn descriptors_run_out() {
+fn descriptors_run_out(backend: Backend) {
     let clock = ManualClock::new();
-    let server = Server::start(LoopConfig::default(), Arc::new(clock.clone()));
+    let server = Server::start(on(backend), Arc::new(clock.clone()));
     let mut files = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         files.push(file);
@@ -498,4 +495,21 @@ fn descriptors_run_out() {
     assert_eq!(statuses(&read_answers(&mut stream, 1)), [200]);
     server.worker.control().drain(Deadline::after(&clock, PATIENCE));
     server.worker.join().unwrap();
+}
+
+crate::on_both_backends! {
+    keep_alive_and_pipelining,
+    large_bodies_both_ways,
+    another_thread_answers_through_the_doorbell,
+    an_idle_loop_takes_no_turns,
+    a_reset_connection_abandons_its_exchange,
+    one_connection_too_many_is_told_so,
+    a_client_that_does_not_read_holds_up_nobody,
+    a_refused_upload_can_read_its_answer,
+    deadlines_follow_the_clock_of_the_loop,
+    drain_finishes_what_is_in_flight_and_refuses_the_rest,
+    a_drain_that_takes_too_long_is_cut,
+    stop_accepting_leaves_open_connections,
+    a_service_that_cannot_start_is_reported,
+    running_out_of_descriptors_pauses_accepting,
 }

@@ -5,6 +5,8 @@
 //! a protocol from plain bytes. Invariant: every connection opened is closed to the protocol exactly once.
 
 mod deadlines;
+#[cfg(all(feature = "uring", target_os = "linux"))]
+mod lending;
 mod sending;
 
 use crate::{

@@ -60,7 +60,7 @@ impl<P: Protocol> Driver<P> {
     }
 
     /// Starts, credits or ends the watch over a peer that does not take its output.
-    fn guard_writes(&mut self, id: ConnectionId, sent_bytes: u64, full: bool, now: Instant) {
+    pub(super) fn guard_writes(&mut self, id: ConnectionId, sent_bytes: u64, full: bool, now: Instant) {
         let Some(entry) = self.table.get_mut(id.index as usize) else {
             return;
         };

@@ -1,8 +1,8 @@
 //! Taking connections: a bounded number a turn, none while the process is out of descriptors, and a word to those that
 //! are one too many.
 
-use super::{EventLoop, Socket};
-use crate::Protocol;
+use super::{EpollLoop, Socket};
+use crate::{Protocol, listener::is_of_one_connection};
 use mio::{Interest, Token, net::TcpStream};
 use std::{
     io::{self, Write},
@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-impl<P: Protocol> EventLoop<P> {
+impl<P: Protocol> EpollLoop<P> {
     /// Takes waiting connections, a bounded number of them.
     pub(super) fn accept(&mut self, now: Instant) {
         if self.accept_resumes.is_some_and(|at| at <= now) {
@@ -19,7 +19,7 @@ impl<P: Protocol> EventLoop<P> {
         if !self.acceptable || self.accept_resumes.is_some() {
             return;
         }
-        for _ in 0..self.config.accepts_per_turn {
+        for _ in 0..self.worker.config.accepts_per_turn {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, peer)) => self.admit(stream, peer, now),
@@ -29,8 +29,8 @@ impl<P: Protocol> EventLoop<P> {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(_) => {
-                    self.stats.accept_errors.add(1);
-                    self.accept_resumes = Some(now + self.config.accept_pause);
+                    self.worker.stats.accept_errors.add(1);
+                    self.accept_resumes = Some(now + self.worker.config.accept_pause);
                     return;
                 }
             }
@@ -38,10 +38,10 @@ impl<P: Protocol> EventLoop<P> {
     }
 
     fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr, now: Instant) {
-        let Some(id) = self.driver.open(peer, now) else {
-            self.stats.refused.add(1);
+        let Some(id) = self.worker.driver.open(peer, now) else {
+            self.worker.stats.refused.add(1);
             // Best effort: a new socket's send buffer is empty.
-            let _ = stream.write(self.driver.protocol().refusal());
+            let _ = stream.write(self.worker.driver.protocol().refusal());
             let _ = stream.shutdown(Shutdown::Write);
             return;
         };
@@ -64,26 +64,7 @@ impl<P: Protocol> EventLoop<P> {
         });
         self.ready.push(id);
         if registered.is_err() {
-            self.driver.failed(id);
+            self.worker.driver.failed(id);
         }
     }
-}
-
-/// Whether a failed accept concerns only the connection that it would have taken.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
-        PermissionDenied, TimedOut,
-    };
-    matches!(
-        error.kind(),
-        ConnectionAborted
-            | ConnectionReset
-            | HostUnreachable
-            | Interrupted
-            | NetworkDown
-            | NetworkUnreachable
-            | PermissionDenied
-            | TimedOut
-    )
 }
