@@ -1,10 +1,11 @@
 //! Answers every request with one constant line: what the loop and the machine cost without a store behind them.
 //!
-//! `cargo run --release -p quintet-net --example hello -- 127.0.0.1:8080 [workers]`; ends on end of input (Ctrl-D).
+//! `cargo run --release -p quintet-net --features uring --example hello -- 127.0.0.1:8080 [workers] [epoll|uring]`; ends on
+//! end of input (Ctrl-D).
 
 use quintet_core::{Deadline, SystemClock};
 use quintet_net::{
-    EventLoop, LoopConfig,
+    Backend, EventLoop, LoopConfig,
     http1::{Admit, BodyStep, ExchangeId, Http, HttpConfig, HttpService, RequestHead, Response},
 };
 use std::{error::Error, io::Read, num::NonZeroUsize, sync::Arc, time::Duration};
@@ -44,6 +45,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         .unwrap_or_else(|| "127.0.0.1:8080".to_owned())
         .parse()?;
     let workers: NonZeroUsize = arguments.next().unwrap_or_else(|| "1".to_owned()).parse()?;
+    let backend = match arguments.next().as_deref() {
+        None | Some("epoll") => Backend::Epoll,
+        Some("uring") => Backend::Uring,
+        Some(other) => return Err(format!("{other} is no backend: epoll or uring").into()),
+    };
+    let config = LoopConfig {
+        backend,
+        ..LoopConfig::default()
+    };
     let clock = Arc::new(SystemClock);
     let mut threads = Vec::new();
     for (number, listener) in quintet_net::bind(address, workers)?.into_iter().enumerate() {
@@ -51,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         threads.push(EventLoop::spawn(
             &format!("hello-{number}"),
             listener,
-            LoopConfig::default(),
+            config,
             clock.clone(),
             move |_| Http::new(Hello, HttpConfig::default(), clock),
         )?);

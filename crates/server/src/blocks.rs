@@ -5,6 +5,7 @@ use crate::{
     config::{BlocksConfig, default_capacity},
     failure::Failure,
     fsck::Findings,
+    io_backend::Chosen,
     listen::Listen,
     shutdown::Reporter,
     size::ByteSize,
@@ -39,7 +40,7 @@ pub(crate) struct Blocks {
 pub(crate) fn start(
     config: &BlocksConfig,
     data_dir: &Path,
-    backend_reason: &str,
+    backend: &Chosen,
     reporter: &Reporter,
 ) -> Result<Option<Blocks>, Failure> {
     let Listen::At(address) = config.listen else {
@@ -51,11 +52,12 @@ pub(crate) fn start(
         BlockStore::open(store_config(config, &folder)?).map_err(|error| cannot_open(&folder, &error))?;
     let opened_in = SystemClock.now().saturating_duration_since(started);
     let store = Arc::new(store);
-    let port = PortConfig {
+    let mut port = PortConfig {
         on_end: Some(Waker::from(Arc::new(WorkerEnded(reporter.clone())))),
-        backend_reason: backend_reason.into(),
+        backend_reason: backend.reason.clone(),
         ..PortConfig::default()
     };
+    port.event_loop.backend = backend.backend;
     let port =
         BlockPort::serve(&store, address, config.workers, &port).map_err(|error| cannot_listen(&error))?;
     Ok(Some(Blocks {

@@ -38,7 +38,12 @@ pub struct Cli {
     pub serve: ServeArgs,
 }
 
-#[cfg(feature = "blockstore")]
+#[cfg(all(feature = "blockstore", feature = "uring", target_os = "linux"))]
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nengines: blockstore\ni/o backends: epoll, uring"
+);
+#[cfg(all(feature = "blockstore", not(all(feature = "uring", target_os = "linux"))))]
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\nengines: blockstore\ni/o backends: epoll"

@@ -48,7 +48,8 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
 
     say(format_args!("quintet {}", env!("CARGO_PKG_VERSION")));
     say(format_args!("data    {}", dir.path().display()));
-    say(format_args!("i/o     epoll ({})", config.backend_reason));
+    #[cfg(feature = "blockstore")]
+    say(format_args!("i/o     {}", config.backend));
     for line in parts.iter().flat_map(|part| part.lines()) {
         say(line);
     }
@@ -76,7 +77,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
 fn start(config: &Config, dir: &DataDir, reporter: &Reporter) -> Result<Vec<Box<dyn Part>>, Failure> {
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     #[cfg(feature = "blockstore")]
-    if let Some(blocks) = crate::blocks::start(&config.blocks, dir.path(), config.backend_reason, reporter)? {
+    if let Some(blocks) = crate::blocks::start(&config.blocks, dir.path(), &config.backend, reporter)? {
         parts.push(Box::new(blocks));
     }
     #[cfg(not(feature = "blockstore"))]

@@ -2,12 +2,9 @@
 //!
 //! Nothing is clamped silently: a value out of range is a usage error that names the flag and the bound.
 
-use crate::{
-    cli::{IoBackend, ServeArgs},
-    failure::Failure,
-    listen::Listen,
-    size::ByteSize,
-};
+#[cfg(feature = "blockstore")]
+use crate::io_backend::Chosen;
+use crate::{cli::ServeArgs, failure::Failure, listen::Listen, size::ByteSize};
 use quintet_core::Durability;
 use std::{
     io,
@@ -27,8 +24,9 @@ const LEAST_CAPACITY: u64 = 16 << 20;
 pub struct Config {
     /// The root of all data.
     pub data_dir: PathBuf,
-    /// Why sockets are served by epoll, the only backend so far.
-    pub backend_reason: &'static str,
+    /// How sockets are served, and why so.
+    #[cfg(feature = "blockstore")]
+    pub backend: Chosen,
     /// The block store.
     pub blocks: BlocksConfig,
 }
@@ -58,19 +56,10 @@ impl Config {
     /// # Errors
     /// A usage error that names the flag and the bound.
     pub fn from_args(args: &ServeArgs) -> Result<Self, Failure> {
-        let backend_reason = match args.io_backend {
-            IoBackend::Epoll => "asked for",
-            IoBackend::Auto => "auto: this build has no io_uring backend",
-            IoBackend::Uring => {
-                return Err(
-                    Failure::usage("--io-backend uring: this build has no io_uring backend")
-                        .hint("--io-backend auto, which picks epoll"),
-                );
-            }
-        };
         Ok(Self {
             data_dir: args.data_dir.clone(),
-            backend_reason,
+            #[cfg(feature = "blockstore")]
+            backend: Chosen::from_flag(args.io_backend)?,
             blocks: BlocksConfig::from_args(args)?,
         })
     }
@@ -157,7 +146,6 @@ mod tests {
             (["--blocks-workers", "0"], "--blocks-workers", "1 to 64"),
             (["--blocks-workers", "65"], "--blocks-workers", "1 to 64"),
             (["--blocks-capacity", "1MiB"], "--blocks-capacity", "16 MiB"),
-            (["--io-backend", "uring"], "--io-backend", "epoll"),
             (["--data-dir", ""], "--data-dir", "value"),
             (["--blocks-addr", "here"], "--blocks-addr", "127.0.0.1:10001"),
             (

@@ -10,6 +10,8 @@ pub mod config;
 pub mod console;
 pub mod failure;
 pub mod fsck;
+#[cfg(feature = "blockstore")]
+pub mod io_backend;
 pub mod listen;
 pub mod lock;
 pub mod shutdown;

@@ -52,7 +52,7 @@ pub struct PortConfig {
     /// Woken when a worker can do nothing more: its loop ended, asked to or not, or the store was closed under it.
     /// Default none.
     pub on_end: Option<Waker>,
-    /// Why this I/O backend was chosen, for `/stats`. Default: the only one built in.
+    /// Why [`event_loop.backend`](LoopConfig::backend) was chosen, for `/stats`. Default: that it is the default.
     pub backend_reason: String,
 }
 
@@ -65,7 +65,7 @@ impl Default for PortConfig {
             kept_buffer_bytes: 8 << 20,
             waiting: 4096,
             on_end: None,
-            backend_reason: "the only backend of this build".into(),
+            backend_reason: "the default".into(),
         }
     }
 }
@@ -111,7 +111,7 @@ impl BlockPort {
         config.validate()?;
         let listeners = quintet_net::bind(address, workers)?;
         let address = listeners[0].address();
-        let backend = ("epoll", config.backend_reason.clone());
+        let backend = (config.event_loop.backend.name(), config.backend_reason.clone());
         let report = Arc::new(Report::new(Arc::clone(store), backend, workers.get()));
         let mut port = Self {
             address,

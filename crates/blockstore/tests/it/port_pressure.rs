@@ -53,7 +53,6 @@ fn bursts_of_many_clients(rig: &Rig) {
     assert_eq!(rig.named_bytes(), 0, "all was deleted");
 }
 
-#[test]
 fn dependent_pipelines_are_right_without_pools_and_with_few_credits() {
     let rig = Rig::adjusted(|config: &mut Config| {
         config.pool_targets = [0; 8];
@@ -63,7 +62,6 @@ fn dependent_pipelines_are_right_without_pools_and_with_few_credits() {
     rig.stop();
 }
 
-#[test]
 fn dependent_pipelines_are_right_when_the_controller_is_asked_for_every_block() {
     let rig = Rig::adjusted(|config: &mut Config| {
         config.lookup = Lookup::Controller;
@@ -74,7 +72,6 @@ fn dependent_pipelines_are_right_when_the_controller_is_asked_for_every_block() 
 }
 
 /// All chunked bodies are whole before they ask for a block, so here many wait for one at once.
-#[test]
 fn chunked_bodies_wait_for_blocks_in_order_too() {
     let rig = Rig::adjusted(|config: &mut Config| config.pool_targets = [0; 8]);
     let mut client = rig.client();
@@ -98,7 +95,6 @@ fn chunked_bodies_wait_for_blocks_in_order_too() {
     rig.stop();
 }
 
-#[test]
 fn a_store_that_closes_under_its_port_is_503_and_the_port_still_drains() {
     let rig = Rig::start();
     let bytes = body(5_000, 1);
@@ -112,4 +108,11 @@ fn a_store_that_closes_under_its_port_is_503_and_the_port_still_drains() {
         })
     });
     rig.stop();
+}
+
+crate::port_rig::on_both_backends! {
+    dependent_pipelines_are_right_without_pools_and_with_few_credits,
+    dependent_pipelines_are_right_when_the_controller_is_asked_for_every_block,
+    chunked_bodies_wait_for_blocks_in_order_too,
+    a_store_that_closes_under_its_port_is_503_and_the_port_still_drains,
 }

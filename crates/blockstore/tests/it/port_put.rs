@@ -17,7 +17,6 @@ fn boundary_sizes() -> Vec<usize> {
     sizes
 }
 
-#[test]
 fn every_size_comes_back_under_its_sha256() {
     let rig = Rig::start();
     let mut client = rig.client();
@@ -47,7 +46,6 @@ fn every_size_comes_back_under_its_sha256() {
     rig.stop();
 }
 
-#[test]
 fn a_body_in_small_pieces_is_the_same_body() {
     let rig = Rig::start();
     let bytes = body(150_000, 1);
@@ -65,7 +63,6 @@ fn a_body_in_small_pieces_is_the_same_body() {
     rig.stop();
 }
 
-#[test]
 fn chunked_bodies_of_every_class() {
     let rig = Rig::start();
     let mut client = rig.client();
@@ -94,7 +91,6 @@ fn chunked_bodies_of_every_class() {
     rig.stop();
 }
 
-#[test]
 fn pipelined_requests_are_answered_in_order() {
     let rig = Rig::start();
     let bodies: Vec<_> = (0..40)
@@ -131,7 +127,6 @@ fn pipelined_requests_are_answered_in_order() {
     rig.stop();
 }
 
-#[test]
 fn parallel_clients_get_their_own_names() {
     let rig = Rig::start();
     thread::scope(|scope| {
@@ -157,7 +152,6 @@ fn parallel_clients_get_their_own_names() {
     rig.stop();
 }
 
-#[test]
 fn the_same_bytes_twice_take_one_block() {
     let rig = Rig::start();
     let bytes = body(5_000, 3);
@@ -172,7 +166,6 @@ fn the_same_bytes_twice_take_one_block() {
 }
 
 /// Stored records are keyed by digest; one that begins with what looks like another kind of key is still a digest.
-#[test]
 fn a_name_that_begins_with_t_underscore_survives_a_restart() {
     let rig = Rig::start();
     let bytes = (0u64..)
@@ -186,7 +179,6 @@ fn a_name_that_begins_with_t_underscore_survives_a_restart() {
     rig.stop();
 }
 
-#[test]
 fn a_kept_connection_serves_many_requests_and_http_1_0_closes() {
     let rig = Rig::start();
     let mut client = rig.client();
@@ -205,4 +197,15 @@ fn a_kept_connection_serves_many_requests_and_http_1_0_closes() {
     assert_eq!(old.reply("GET").expect("an answer").status, 200);
     assert!(old.is_closed());
     rig.stop();
+}
+
+crate::port_rig::on_both_backends! {
+    every_size_comes_back_under_its_sha256,
+    a_body_in_small_pieces_is_the_same_body,
+    chunked_bodies_of_every_class,
+    pipelined_requests_are_answered_in_order,
+    parallel_clients_get_their_own_names,
+    the_same_bytes_twice_take_one_block,
+    a_name_that_begins_with_t_underscore_survives_a_restart,
+    a_kept_connection_serves_many_requests_and_http_1_0_closes,
 }

@@ -3,7 +3,10 @@
 use crate::client::{self, Client, Reply};
 use quintet_blockstore::{BlockStore, Config, Digest, port::BlockPort, port::PortConfig};
 use quintet_core::{Clock, Deadline, Durability, SystemClock};
+use quintet_net::Backend;
 use std::{
+    cell::Cell,
+    io::Write,
     net::SocketAddr,
     num::NonZeroUsize,
     sync::Arc,
@@ -31,6 +34,55 @@ struct Settings {
     port: PortConfig,
 }
 
+thread_local! {
+    /// The backend of every rig that this test starts.
+    static BACKEND: Cell<Backend> = const { Cell::new(Backend::Epoll) };
+}
+
+/// Runs a test body whose rigs are served by `backend`; says past the test runner's capture if it is not available.
+pub(crate) fn on(backend: Backend, body: fn()) {
+    match backend.available() {
+        Ok(()) => {
+            BACKEND.set(backend);
+            body();
+        }
+        Err(error) => {
+            let name = thread::current().name().unwrap_or_default().to_owned();
+            let _unheard = writeln!(std::io::stderr(), "SKIPPED {name}: {error}");
+        }
+    }
+}
+
+/// The backend of this test's rigs.
+pub(crate) fn backend() -> Backend {
+    BACKEND.get()
+}
+
+fn port_config() -> PortConfig {
+    let mut port = PortConfig::default();
+    port.event_loop.backend = backend();
+    port
+}
+
+/// Makes a test per backend of each named function.
+macro_rules! on_both_backends {
+    ($($name:ident),+ $(,)?) => {
+        mod epoll {
+            $(#[test]
+            fn $name() {
+                crate::port_rig::on(quintet_net::Backend::Epoll, super::$name);
+            })+
+        }
+        mod uring {
+            $(#[test]
+            fn $name() {
+                crate::port_rig::on(quintet_net::Backend::Uring, super::$name);
+            })+
+        }
+    };
+}
+pub(crate) use on_both_backends;
+
 /// A rig that was stopped; its data is still there.
 pub(crate) struct Stopped {
     dir: TempDir,
@@ -44,7 +96,7 @@ impl Rig {
     }
 
     pub(crate) fn with_capacity(capacity_bytes: u64) -> Self {
-        let port = PortConfig::default();
+        let port = port_config();
         Self::over(
             tempfile::tempdir().expect("a directory"),
             Settings {
@@ -57,7 +109,7 @@ impl Rig {
 
     /// With time-outs of half a second.
     pub(crate) fn impatient() -> Self {
-        let mut port = PortConfig::default();
+        let mut port = port_config();
         let soon = Duration::from_millis(500);
         port.http.head_timeout = soon;
         port.http.body_progress = soon;
@@ -72,7 +124,7 @@ impl Rig {
 
     /// With a store that is set up otherwise.
     pub(crate) fn adjusted(adjust: fn(&mut Config)) -> Self {
-        let port = PortConfig::default();
+        let port = port_config();
         let settings = Settings {
             capacity_bytes: 256 << 20,
             port,

@@ -13,7 +13,6 @@ fn assert_refused(reply: &Reply, status: u16) {
     );
 }
 
-#[test]
 fn delete_forgets_and_the_second_one_is_told_so() {
     let rig = Rig::start();
     let bytes = body(9_000, 1);
@@ -30,7 +29,6 @@ fn delete_forgets_and_the_second_one_is_told_so() {
     rig.stop();
 }
 
-#[test]
 fn deleting_what_was_never_there_is_404_and_the_server_goes_on() {
     let rig = Rig::start();
     for _ in 0..10 {
@@ -43,7 +41,6 @@ fn deleting_what_was_never_there_is_404_and_the_server_goes_on() {
     rig.stop();
 }
 
-#[test]
 fn both_paths_and_both_cases_name_the_same_block() {
     let rig = Rig::start();
     let bytes = body(77, 5);
@@ -62,7 +59,6 @@ fn both_paths_and_both_cases_name_the_same_block() {
     rig.stop();
 }
 
-#[test]
 fn what_is_malformed_is_400_and_what_is_unknown_404() {
     let rig = Rig::start();
     let unknown = "0".repeat(64);
@@ -82,7 +78,6 @@ fn what_is_malformed_is_400_and_what_is_unknown_404() {
     rig.stop();
 }
 
-#[test]
 fn other_methods_are_405_with_allow() {
     let rig = Rig::start();
     let hash = format!("/block/{}", "0".repeat(64));
@@ -101,7 +96,6 @@ fn other_methods_are_405_with_allow() {
     rig.stop();
 }
 
-#[test]
 fn a_length_is_needed_and_not_zero() {
     let rig = Rig::start();
     assert_refused(&rig.call("PUT", "/block", None), 411);
@@ -120,7 +114,6 @@ fn a_length_is_needed_and_not_zero() {
     rig.stop();
 }
 
-#[test]
 fn one_byte_over_the_limit_is_413_and_the_connection_goes_on() {
     let rig = Rig::start();
     let bytes = body(524_289, 1);
@@ -139,7 +132,6 @@ fn one_byte_over_the_limit_is_413_and_the_connection_goes_on() {
     rig.stop();
 }
 
-#[test]
 fn a_chunked_body_over_the_limit_is_413_and_leaks_nothing() {
     let rig = Rig::start();
     let bytes = body(600_000, 1);
@@ -160,7 +152,6 @@ fn a_chunked_body_over_the_limit_is_413_and_leaks_nothing() {
     rig.stop();
 }
 
-#[test]
 fn expect_100_continue_is_answered_before_the_body_and_refusals_need_none() {
     let rig = Rig::start();
     let mut client = rig.client();
@@ -179,7 +170,6 @@ fn expect_100_continue_is_answered_before_the_body_and_refusals_need_none() {
     rig.stop();
 }
 
-#[test]
 fn broken_framing_is_400_and_closes() {
     let rig = Rig::start();
     for wire in [
@@ -199,7 +189,6 @@ fn broken_framing_is_400_and_closes() {
     rig.stop();
 }
 
-#[test]
 fn a_head_without_end_is_431() {
     let rig = Rig::start();
     let mut client = rig.client();
@@ -215,7 +204,6 @@ fn a_head_without_end_is_431() {
     rig.stop();
 }
 
-#[test]
 fn the_root_says_what_this_is_and_stats_is_json() {
     let rig = Rig::start();
     let root = rig.call("GET", "/", None);
@@ -235,7 +223,7 @@ fn the_root_says_what_this_is_and_stats_is_json() {
     assert_eq!(head.status, 200);
     let stats = rig.stats();
     assert_eq!(stats["durability"], "relaxed");
-    assert_eq!(stats["io_backend"]["name"], "epoll");
+    assert_eq!(stats["io_backend"]["name"], crate::port_rig::backend().name());
     assert!(
         stats["io_backend"]["why"]
             .as_str()
@@ -261,4 +249,19 @@ fn the_root_says_what_this_is_and_stats_is_json() {
         .sum();
     assert!(requests >= 4, "{stats}");
     rig.stop();
+}
+
+crate::port_rig::on_both_backends! {
+    delete_forgets_and_the_second_one_is_told_so,
+    deleting_what_was_never_there_is_404_and_the_server_goes_on,
+    both_paths_and_both_cases_name_the_same_block,
+    what_is_malformed_is_400_and_what_is_unknown_404,
+    other_methods_are_405_with_allow,
+    a_length_is_needed_and_not_zero,
+    one_byte_over_the_limit_is_413_and_the_connection_goes_on,
+    a_chunked_body_over_the_limit_is_413_and_leaks_nothing,
+    expect_100_continue_is_answered_before_the_body_and_refusals_need_none,
+    broken_framing_is_400_and_closes,
+    a_head_without_end_is_431,
+    the_root_says_what_this_is_and_stats_is_json,
 }

@@ -4,7 +4,6 @@ use crate::client::Client;
 use crate::port_rig::{Rig, body, name, until};
 use std::time::{Duration, Instant};
 
-#[test]
 fn clients_that_vanish_mid_body_leak_no_block() {
     let rig = Rig::start();
     for round in 0..60usize {
@@ -27,7 +26,6 @@ fn clients_that_vanish_mid_body_leak_no_block() {
     rig.stop();
 }
 
-#[test]
 fn a_client_that_leaves_before_its_answer_has_still_stored_its_block() {
     let rig = Rig::start();
     let bytes = body(10_000, 1);
@@ -42,7 +40,6 @@ fn a_client_that_leaves_before_its_answer_has_still_stored_its_block() {
     rig.stop();
 }
 
-#[test]
 fn a_full_store_answers_507_and_goes_on_after_a_delete() {
     let rig = Rig::with_capacity(16 << 20);
     let mut client = rig.client();
@@ -79,7 +76,6 @@ fn a_full_store_answers_507_and_goes_on_after_a_delete() {
     rig.stop();
 }
 
-#[test]
 fn a_slow_head_and_a_slow_body_are_given_up() {
     let rig = Rig::impatient();
     let started = Instant::now();
@@ -97,7 +93,6 @@ fn a_slow_head_and_a_slow_body_are_given_up() {
     rig.stop();
 }
 
-#[test]
 fn a_drain_finishes_what_was_begun_and_takes_nothing_new() {
     let rig = Rig::start();
     let address = rig.address();
@@ -124,4 +119,12 @@ fn a_drain_finishes_what_was_begun_and_takes_nothing_new() {
     let get = rig.call("GET", &format!("/{}", name(&bytes)), None);
     assert!(get.status == 200 && get.body == bytes);
     rig.stop();
+}
+
+crate::port_rig::on_both_backends! {
+    clients_that_vanish_mid_body_leak_no_block,
+    a_client_that_leaves_before_its_answer_has_still_stored_its_block,
+    a_full_store_answers_507_and_goes_on_after_a_delete,
+    a_slow_head_and_a_slow_body_are_given_up,
+    a_drain_finishes_what_was_begun_and_takes_nothing_new,
 }

@@ -56,7 +56,7 @@ fn wrong_usage_is_exit_2_and_names_the_flag() {
         (&["serve", "--blocks-workers", "0"], "1 to 64"),
         (&["serve", "--blocks-workers", "-3"], "-3"),
         (&["serve", "--durability", "maybe"], "full, interval, relaxed"),
-        (&["serve", "--io-backend", "uring"], "no io_uring backend"),
+        (&["serve", "--io-backend", "kqueue"], "--io-backend"),
         (&["fsck", "--blocks-addr", "off"], "--blocks-addr"),
     ] {
         let run = output(&mut quintet(args));

@@ -1,12 +1,19 @@
 //! Start-up, its lines, ports, environment, and the two ways to stop.
 
 use crate::process::{Server, output, quintet, stderr};
+#[cfg(feature = "blockstore")]
+use quintet_net::Backend;
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
 };
 
 fn status_of_get(address: SocketAddr, path: &str) -> String {
+    let text = text_of_get(address, path);
+    text.lines().next().unwrap_or_default().to_string()
+}
+
+fn text_of_get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the port is open");
     write!(
         stream,
@@ -15,7 +22,7 @@ fn status_of_get(address: SocketAddr, path: &str) -> String {
     .expect("sent");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer");
-    text.lines().next().unwrap_or_default().to_string()
+    text
 }
 
 #[test]
@@ -35,8 +42,8 @@ fn startup_names_the_free_port_and_what_was_chosen() {
     );
     for needed in [
         &format!("try: echo hello | curl -T - http://{address}/block"),
-        "epoll",
-        "auto",
+        "i/o     ",
+        "(auto: ",
         "durability full",
         "2 workers",
         "64 MiB",
@@ -177,4 +184,31 @@ fn a_limit_on_file_size_is_a_full_disk_and_not_the_end() {
     assert_eq!(reply.status, 507, "{}", reply.text());
     assert_eq!(status_of_get(server.blocks(), "/stats"), "HTTP/1.1 200 OK");
     server.stop();
+}
+
+#[cfg(feature = "blockstore")]
+#[test]
+fn the_backend_that_is_asked_for_serves_and_says_so() {
+    for backend in [Backend::Epoll, Backend::Uring] {
+        let (dir, name) = (tempfile::tempdir().expect("a directory"), backend.name());
+        if let Err(error) = backend.available() {
+            let mut refused = quintet(&["serve", "--io-backend", name, "--data-dir"]);
+            let run = output(refused.arg(dir.path()));
+            let text = String::from_utf8_lossy(&run.stderr).into_owned();
+            assert_eq!(run.status.code(), Some(2), "{text}");
+            assert!(text.contains(error.context()), "{text}");
+            continue;
+        }
+        let server = Server::start_with(
+            dir.path(),
+            &["--io-backend", name, "--blocks-capacity", "64MiB"],
+            &[],
+        );
+        let line = format!("i/o     {name} (asked for)");
+        assert!(server.startup.contains(&line), "{}", server.startup);
+        let stats = text_of_get(server.blocks(), "/stats");
+        let json = format!("\"io_backend\":{{\"name\":\"{name}\",\"why\":\"asked for\"}}");
+        assert!(stats.contains(&json), "{stats}");
+        server.stop();
+    }
 }

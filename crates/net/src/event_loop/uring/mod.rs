@@ -30,16 +30,28 @@ use crate::{
     ConnectionId, Listener, LoopConfig, LoopContext, Protocol,
     event_loop::{waker::Bell, worker::Worker},
 };
-use quintet_core::{Clock, Result};
-use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration, time::Instant};
+use quintet_core::{Clock, Error, ErrorKind, Result};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Whether the kernel has, and the system permits, what this backend needs.
+///
+/// On a thread of its own: the kernel takes a ring apart in the background and interrupts the thread that used it for
+/// that, which the caller would see as a blocking call that fails with `EINTR`.
 ///
 /// # Errors
 /// What is missing or refused.
 pub(crate) fn available() -> Result<()> {
-    let ring = Ring::new(8, 16)?;
-    ring.probe()
+    let probe = thread::Builder::new()
+        .name("uring-probe".to_owned())
+        .spawn(|| Ring::new(8, 16)?.probe())?;
+    let panicked = |_| Err(Error::new(ErrorKind::Unsupported, "io_uring: the probe panicked"));
+    probe.join().unwrap_or_else(panicked)
 }
 
 /// A connection's socket and the requests that are under way on it.
