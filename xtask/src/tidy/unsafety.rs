@@ -9,13 +9,9 @@ use super::{
 };
 
 /// Path prefixes under which unsafe code is allowed, and what forces it.
-const MAY_BE_UNSAFE: [(&str, &str); 6] = [
+const MAY_BE_UNSAFE: [(&str, &str); 5] = [
     (
         "crates/net/src/event_loop/uring",
-        "io_uring hands buffers to the kernel",
-    ),
-    (
-        "crates/net/src/loop/uring",
         "io_uring hands buffers to the kernel",
     ),
     (

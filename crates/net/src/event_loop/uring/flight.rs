@@ -77,6 +77,10 @@ impl Flight {
 #[derive(Default)]
 pub(super) struct Flights {
     table: Slab<Box<Flight>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "a flight keeps its place in memory, also between its uses"
+    )]
     spare: Vec<Box<Flight>>,
 }
 
