@@ -6,7 +6,7 @@
 use crate::measure::{Samples, Subject, alternate, table};
 use anyhow::{Result, ensure};
 use quintet_core::{Doorbell, Inline, Keyed, KeyedReply, SystemClock, Worker};
-use quintet_shard::{ByKey, ClientPort, EngineConfig, MapConfig, MapHandler, ShardEngine};
+use quintet_shard::{ByKey, ClientPort, EngineConfig, MapConfig, MapHandler, ShardEngine, shard_of};
 use std::{
     collections::HashMap,
     num::NonZeroUsize,
@@ -123,10 +123,13 @@ fn add(n: u64) -> Keyed {
 
 fn sum(engine: &Engine) -> Result<i64> {
     let mut caller = engine.caller(credits(), ByKey(Keyed::key))?;
-    let mut sum = 0;
-    for n in 0..KEYS {
+    let questions = (0..KEYS).map(|n| {
         let key = n.to_le_bytes().to_vec();
-        if let KeyedReply::Value(Some(value)) = caller.call(Keyed::Get { key })? {
+        (shard_of(&key, engine.shards()), Keyed::Get { key })
+    });
+    let mut sum = 0;
+    for answer in caller.call_each(questions) {
+        if let KeyedReply::Value(Some(value)) = answer? {
             sum += value.try_into().map_or(0, i64::from_le_bytes);
         }
     }
