@@ -184,8 +184,9 @@ impl Writer {
         let Self {
             worker, parker, done, ..
         } = self;
-        worker.poll(done)?;
-        if done.is_empty() {
+        let polled = worker.poll(done)?;
+        // Blocks that came just now are not announced a second time.
+        if done.is_empty() && !polled.retry_puts {
             parker.wait(
                 || {
                     worker
