@@ -27,6 +27,8 @@ pub enum ErrorKind {
     TimedOut,
     /// The other side is gone. For a request that was in flight the outcome is unknown.
     Closed,
+    /// The caller presented no token where one is needed, or one that is not valid.
+    Unauthenticated,
     /// The caller may not do this.
     PermissionDenied,
     /// This build, engine or platform cannot do this.
@@ -41,7 +43,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for tables and for tests that must cover them all.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::InvalidInput,
         Self::NotFound,
         Self::AlreadyExists,
@@ -51,6 +53,7 @@ impl ErrorKind {
         Self::Unavailable,
         Self::TimedOut,
         Self::Closed,
+        Self::Unauthenticated,
         Self::PermissionDenied,
         Self::Unsupported,
         Self::Corrupted,
@@ -63,6 +66,7 @@ impl ErrorKind {
     pub const fn http_status(self) -> u16 {
         match self {
             Self::InvalidInput => 400,
+            Self::Unauthenticated => 401,
             Self::PermissionDenied => 403,
             Self::NotFound => 404,
             Self::AlreadyExists | Self::Conflict => 409,
@@ -88,6 +92,7 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::TimedOut => "timed out",
             Self::Closed => "closed",
+            Self::Unauthenticated => "unauthenticated",
             Self::PermissionDenied => "permission denied",
             Self::Unsupported => "unsupported",
             Self::Corrupted => "corrupted",

@@ -9,6 +9,7 @@
 //! | own some state on one thread | [`MessageHandler`], run by a [`BatchController`] |
 //! | talk to it from another thread | [`Connector::connect`], which gives a [`QueueWorker`] |
 //! | talk to it from async code | [`Client`] |
+//! | know who is asking | [`auth::Authenticator`], which gives an [`auth::Principal`] |
 //! | run it on the caller's thread | [`Inline`] |
 //! | test your own component | features `fake`, `mock` and `conformance` |
 //!
@@ -24,6 +25,7 @@
 //! Without features the crate has no dependency; it has no `unsafe` at all.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 mod batch;
 mod block;
 mod buffer;

@@ -15,6 +15,7 @@ fn every_kind_has_its_status_and_its_words() {
         (ErrorKind::Unavailable, 503, "unavailable"),
         (ErrorKind::TimedOut, 504, "timed out"),
         (ErrorKind::Closed, 503, "closed"),
+        (ErrorKind::Unauthenticated, 401, "unauthenticated"),
         (ErrorKind::PermissionDenied, 403, "permission denied"),
         (ErrorKind::Unsupported, 501, "unsupported"),
         (ErrorKind::Corrupted, 500, "corrupted"),
