@@ -5,7 +5,7 @@
 use quintet_core::{Deadline, SystemClock};
 use quintet_kv::{
     Config, Store,
-    port::{KvPort, PortConfig},
+    port::{self, PortConfig},
 };
 use quintet_log::OsDirectory;
 use std::{error::Error, io::Read, num::NonZeroUsize, sync::Arc, time::Duration};
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Store::open(config, Arc::new(OsDirectory::open(directory)?), clock)?
         }
     };
-    let port = KvPort::serve(&store, address, workers, &PortConfig::default())?;
+    let port = port::serve(&store, address, workers, &PortConfig::default())?;
     println!("{}", port.address());
     std::io::stdin().read_to_end(&mut Vec::new())?;
     port.drain(Deadline::after(&SystemClock, Duration::from_secs(5)))?;

@@ -7,7 +7,7 @@
 //! | keep them through crashes | [`Store::open`] |
 //! | share stores by name | [`Namespaces`] |
 //! | wait for work | [`Store::shift_wait`], [`Store::wait`], [`Wait`] |
-//! | serve Redis clients | feature `port`: `port::KvPort::serve` |
+//! | serve Redis clients | feature `port`: `port::serve` |
 //! | answer [`quintet_core::Keyed`] | [`KvHandler`] |
 //!
 //! ```

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | HTTP/1.1 | a machine that turns bytes into requests and answers into bytes | [`http1::HttpService`], run by [`http1::Http`] |
 //! | protocol | what any machine must offer: bytes in, bytes out, one turn per loop | [`Protocol`], [`Link`] |
-//! | loop | sockets, readiness, timers, limits, drain | [`EventLoop`], [`EventLoop::spawn`] |
+//! | loop | sockets, readiness, timers, limits, drain | [`Port::serve`]; one loop alone: [`EventLoop`] |
 //!
 //! Between protocol and loop stands the [`Driver`]: all of the loop that needs no socket (the table of connections, unread
 //! input, back-pressure, deadlines). Tests and fuzz targets drive a protocol through it from plain bytes; a backend only
@@ -25,6 +25,7 @@ pub mod http1;
 mod limits;
 mod listener;
 mod outbox;
+mod port;
 mod protocol;
 mod stats;
 mod timer;
@@ -35,5 +36,6 @@ pub use event_loop::{Control, Driver, EventLoop, LoopContext, Step, WorkerThread
 pub use limits::LoopConfig;
 pub use listener::{Listener, bind, probe};
 pub use outbox::{BodySource, Payload};
+pub use port::Port;
 pub use protocol::Protocol;
 pub use stats::{LoopStats, LoopStatsSnapshot};

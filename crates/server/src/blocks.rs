@@ -12,9 +12,10 @@ use crate::{
 };
 use quintet_blockstore::{
     BlockError, BlockStore, Config, FsckOptions,
-    port::{BlockPort, PortConfig},
+    port::{self, PortConfig},
 };
 use quintet_core::{Clock, Deadline, ErrorKind, SystemClock};
+use quintet_net::Port;
 use std::{
     fs,
     path::Path,
@@ -31,7 +32,7 @@ const LEAST: u64 = 16 << 20;
 /// The running block store.
 pub(crate) struct Blocks {
     store: Arc<BlockStore>,
-    port: BlockPort,
+    port: Port,
     config: BlocksConfig,
     opened_in: Duration,
 }
@@ -58,8 +59,7 @@ pub(crate) fn start(
         ..PortConfig::default()
     };
     port.event_loop.backend = backend.backend;
-    let port =
-        BlockPort::serve(&store, address, config.workers, &port).map_err(|error| cannot_listen(&error))?;
+    let port = port::serve(&store, address, config.workers, &port).map_err(|error| cannot_listen(&error))?;
     Ok(Some(Blocks {
         store,
         port,

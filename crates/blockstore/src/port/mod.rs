@@ -28,9 +28,9 @@ use self::{
     service::{BlockService, WakeOnDrop},
 };
 use crate::{BlockStore, meta};
-use quintet_core::{Clock, Deadline, Doorbell, Result, SizeClass, SystemClock};
+use quintet_core::{Clock, Doorbell, Result, SizeClass, SystemClock};
 use quintet_net::{
-    EventLoop, Listener, LoopConfig, WorkerThread,
+    LoopConfig, Port,
     http1::{Http, HttpConfig},
 };
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, task::Waker};
@@ -89,113 +89,42 @@ impl PortConfig {
     }
 }
 
-/// A running port. Dropping it without [`drain`](Self::drain) leaves its threads serving.
-#[must_use = "drain it to end it"]
-#[derive(Debug)]
-pub struct BlockPort {
-    address: SocketAddr,
-    workers: Vec<WorkerThread>,
-}
-
-impl BlockPort {
-    /// Listens on `address` (port 0 picks a free one) and serves the store on `workers` threads.
-    ///
-    /// # Errors
-    /// When somebody listens there, the configuration is out of range, or the store has no room for so many workers.
-    pub fn serve(
-        store: &Arc<BlockStore>,
-        address: SocketAddr,
-        workers: NonZeroUsize,
-        config: &PortConfig,
-    ) -> Result<Self> {
-        config.validate()?;
-        let listeners = quintet_net::bind(address, workers)?;
-        let address = listeners[0].address();
-        let backend = (config.event_loop.backend.name(), config.backend_reason.clone());
-        let report = Arc::new(Report::new(Arc::clone(store), backend, workers.get()));
-        let mut port = Self {
-            address,
-            workers: Vec::with_capacity(workers.get()),
-        };
-        for (at, listener) in listeners.into_iter().enumerate() {
-            match spawn(at, listener, store, config, &report) {
-                Ok(worker) => port.workers.push(worker),
-                Err(error) => {
-                    let _first_error_counts = port.drain(Deadline(SystemClock.now()));
-                    return Err(error);
-                }
-            }
-        }
-        report.set_loops(
-            port.workers
-                .iter()
-                .map(|worker| Arc::clone(worker.stats()))
-                .collect(),
-        );
-        Ok(port)
-    }
-
-    /// Where it listens, with the port that was picked if 0 was asked for.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Whether a worker has ended without being asked to. The others still serve.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.workers.iter().any(WorkerThread::is_finished)
-    }
-
-    /// Closes the listening sockets. Open connections go on.
-    pub fn stop_accepting(&self) {
-        for worker in &self.workers {
-            worker.control().stop_accepting();
-        }
-    }
-
-    /// Stops accepting, finishes the requests in flight, at most until `deadline`, closes the connections and ends the
-    /// threads. Blocks that no request names go back to the store, which is to be closed after this.
-    ///
-    /// # Errors
-    /// What ended a worker early.
-    pub fn drain(self, deadline: Deadline) -> Result<()> {
-        for worker in &self.workers {
-            worker.control().drain(deadline);
-        }
-        let mut ended = Ok(());
-        for worker in self.workers {
-            ended = ended.and(worker.join());
-        }
-        ended
-    }
-}
-
-fn spawn(
-    at: usize,
-    listener: Listener,
+/// Listens on `address` (port 0 picks a free one) and serves the store on `workers` threads until the port is drained.
+/// Blocks that no request names go back to the store then; close it after that.
+///
+/// # Errors
+/// When somebody listens there, the configuration is out of range, or the store has no room for so many workers.
+pub fn serve(
     store: &Arc<BlockStore>,
+    address: SocketAddr,
+    workers: NonZeroUsize,
     config: &PortConfig,
-    report: &Arc<Report>,
-) -> Result<WorkerThread> {
-    let (store, report) = (Arc::clone(store), Arc::clone(report));
-    let (http, waiting) = (config.http, config.waiting);
-    let end = WakeOnDrop(config.on_end.clone());
-    let (most_bytes, keep_bytes) = (config.buffer_bytes, config.kept_buffer_bytes);
+) -> Result<Port> {
+    config.validate()?;
+    let backend = (config.event_loop.backend.name(), config.backend_reason.clone());
+    let report = Arc::new(Report::new(Arc::clone(store), backend, workers.get()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let name = format!("blocks-{at}");
-    EventLoop::spawn(
-        &name,
-        listener,
-        config.event_loop,
-        Arc::clone(&clock),
-        move |context| {
-            let doorbell = Doorbell::new(context.waker());
-            let worker = store.connect(doorbell.clone())?;
-            let gauges = report.gauges(at);
-            let buffers = Buffers::new(most_bytes, keep_bytes);
-            let service = BlockService::new(worker, doorbell, buffers, waiting, gauges, report, end);
-            Http::new(service, http, clock)
-        },
-    )
+    let port = {
+        let (store, report) = (Arc::clone(store), Arc::clone(&report));
+        let (config, clock) = (config.clone(), Arc::clone(&clock));
+        Port::serve(
+            "blocks",
+            address,
+            workers,
+            config.event_loop,
+            &Arc::clone(&clock),
+            move |at, context| {
+                let doorbell = Doorbell::new(context.waker());
+                let worker = store.connect(doorbell.clone())?;
+                let buffers = Buffers::new(config.buffer_bytes, config.kept_buffer_bytes);
+                let end = WakeOnDrop(config.on_end.clone());
+                let (gauges, report) = (report.gauges(at), Arc::clone(&report));
+                let service =
+                    BlockService::new(worker, doorbell, buffers, config.waiting, gauges, report, end);
+                Http::new(service, config.http, Arc::clone(&clock))
+            },
+        )?
+    };
+    report.set_loops(port.stats());
+    Ok(port)
 }

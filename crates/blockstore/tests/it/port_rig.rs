@@ -1,9 +1,9 @@
 //! A block store with its port on a free address, and what tests ask of it.
 
 use crate::client::{self, Client, Reply};
-use quintet_blockstore::{BlockStore, Config, Digest, port::BlockPort, port::PortConfig};
+use quintet_blockstore::{BlockStore, Config, Digest, port, port::PortConfig};
 use quintet_core::{Clock, Deadline, Durability, SystemClock};
-use quintet_net::Backend;
+use quintet_net::{Backend, Port};
 use std::{
     cell::Cell,
     io::Write,
@@ -23,7 +23,7 @@ pub(crate) struct Rig {
     dir: TempDir,
     settings: Settings,
     store: Arc<BlockStore>,
-    port: BlockPort,
+    port: Port,
 }
 
 #[derive(Clone)]
@@ -148,7 +148,7 @@ impl Rig {
         let store = Arc::new(BlockStore::open(config).expect("the store opens"));
         let address = "127.0.0.1:0".parse().expect("an address");
         let workers = NonZeroUsize::new(2).expect("two");
-        let port = BlockPort::serve(&store, address, workers, &settings.port).expect("the port opens");
+        let port = port::serve(&store, address, workers, &settings.port).expect("the port opens");
         Self {
             dir,
             settings,

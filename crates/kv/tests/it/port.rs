@@ -3,9 +3,10 @@
 use quintet_core::{Clock, Deadline, Durability, SystemClock};
 use quintet_kv::{
     Config, Store,
-    port::{KvPort, PortConfig, command_table},
+    port::{self, PortConfig, command_table},
 };
 use quintet_log::MemDirectory;
+use quintet_net::Port;
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -18,7 +19,7 @@ const LONG: Duration = Duration::from_secs(20);
 
 struct Rig {
     store: Store,
-    port: KvPort,
+    port: Port,
 }
 
 impl Rig {
@@ -41,7 +42,7 @@ impl Rig {
 
     fn over(store: Store) -> Self {
         let two = NonZeroUsize::new(2).unwrap();
-        let port = KvPort::serve(
+        let port = port::serve(
             &store,
             "127.0.0.1:0".parse().unwrap(),
             two,

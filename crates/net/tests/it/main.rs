@@ -5,6 +5,7 @@ mod backends;
 mod body;
 mod endings;
 mod pipeline;
+mod port;
 mod recorder;
 mod smuggling;
 mod sockets;
