@@ -3,7 +3,7 @@
 //! `LOCK` is held (flock) while a store is open; the kernel lets go of it when the process ends, however it ends.
 //! `VERSION` names the format in a line of text.
 
-use crate::BlockError;
+use crate::{BlockError, engine::DATA_FILE};
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
@@ -35,8 +35,13 @@ impl Home {
     /// Takes a directory that must be a store already, and creates nothing in it but the lock.
     pub(crate) fn take_existing(dir: &Path) -> Result<Self, BlockError> {
         let version = dir.join("VERSION");
-        fs::metadata(&version)
-            .map_err(|error| BlockError::io(format!("looking for {}", version.display()), error))?;
+        if let Err(error) = fs::metadata(&version) {
+            refuse_data_without_version(dir, &version)?;
+            return Err(BlockError::io(
+                format!("looking for {}", version.display()),
+                error,
+            ));
+        }
         let home = Self {
             dir: dir.to_owned(),
             _lock: lock(dir)?,
@@ -69,7 +74,10 @@ impl Home {
                     expected: VERSION,
                 })
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.write_version(&path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                refuse_data_without_version(&self.dir, &path)?;
+                self.write_version(&path)
+            }
             Err(error) => Err(BlockError::io(attempt("reading"), error)),
         }
     }
@@ -86,6 +94,28 @@ impl Home {
         };
         write().map_err(|error| BlockError::io(format!("writing {}", path.display()), error))
     }
+}
+
+/// The version is on the disk before anything else is made. So where there is data without one, it was lost, and the data
+/// may be of any format.
+fn refuse_data_without_version(dir: &Path, version: &Path) -> Result<(), BlockError> {
+    let attempt = |error| BlockError::io(format!("listing {}", dir.display()), error);
+    if dir.join("meta/data.mdb").exists() {
+        return Err(lost(version, "meta/data.mdb"));
+    }
+    for entry in fs::read_dir(dir).map_err(attempt)? {
+        let name = entry.map_err(attempt)?.file_name();
+        let name = name.to_string_lossy();
+        if name == DATA_FILE || name.starts_with("segment-") {
+            return Err(lost(version, &name));
+        }
+    }
+    Ok(())
+}
+
+fn lost(version: &Path, data: &str) -> BlockError {
+    let fault = format!("it is missing, and there is data beside it: {data}");
+    BlockError::corrupted(version.display().to_string(), fault)
 }
 
 fn lock(dir: &Path) -> Result<File, BlockError> {

@@ -102,6 +102,7 @@ fn drop_unwritten(
         table.commit()?;
         table.sync()?;
     }
+    table.proven();
     Ok((checked, dropped))
 }
 
@@ -110,7 +111,6 @@ fn forget(table: &mut Table, key: &[u8]) -> Result<(), BlockError> {
     match table.delete(key) {
         Err(BlockError::Busy { .. }) => {
             table.commit()?;
-            table.checkpoint()?;
             table.delete(key)
         }
         other => other,

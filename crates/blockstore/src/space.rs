@@ -54,27 +54,35 @@ impl Space {
                 self.hand_out(address);
                 return Ok(Some(address));
             }
-            if !self.grow()? {
+            if !self.grow_for(class)? {
                 return Ok(None);
             }
         }
     }
 
-    /// Adds one step to the file. `false` = it has its full size, or the disk is full.
-    fn grow(&mut self) -> Result<bool, BlockError> {
+    /// Makes the file longer: by a step, or near a full disk by half of it, and so on down to what one block of the class
+    /// needs. `false` = the file has its full size, or the disk has no room even for that.
+    fn grow_for(&mut self, class: SizeClass) -> Result<bool, BlockError> {
         let now = self.buddy.capacity_blocks();
-        let next = now.saturating_add(self.step_blocks).min(self.limit_blocks);
-        if next <= now {
-            return Ok(false);
-        }
-        match self.file.allocate(now * UNIT_BYTES, (next - now) * UNIT_BYTES) {
-            Ok(()) => {
-                self.buddy.grow(next);
-                Ok(true)
+        let block = class.size_bytes() / UNIT_BYTES;
+        // The end of the file need not be where a block of this class can begin.
+        let least = now.next_multiple_of(block) + block - now;
+        let mut more = self
+            .step_blocks
+            .max(least)
+            .min(self.limit_blocks.saturating_sub(now));
+        while more >= least {
+            match self.file.allocate(now * UNIT_BYTES, more * UNIT_BYTES) {
+                Ok(()) => {
+                    self.buddy.grow(now + more);
+                    return Ok(true);
+                }
+                Err(error) if error.kind() != ErrorKind::Full => return Err(error.into()),
+                Err(_) if more == least => break,
+                Err(_) => more = (more / 2).max(least),
             }
-            Err(error) if error.kind() == ErrorKind::Full => Ok(false),
-            Err(error) => Err(error.into()),
         }
+        Ok(false)
     }
 
     /// Takes handed-out blocks back: all of them, or none if one is not handed out.

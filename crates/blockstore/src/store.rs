@@ -126,7 +126,13 @@ impl BlockStore {
                 ended.and(controller.handler_mut().inner_mut().close())
             })
             .map_err(|error| BlockError::io("starting the controller's thread", error))?;
-        let connector = told.recv().map_err(|_| BlockError::Closed)?;
+        let Ok(connector) = told.recv() else {
+            // It ended before it could serve: what it ended with says why.
+            let ended = controller
+                .join()
+                .unwrap_or_else(|_| Err(BlockError::Closed.into()));
+            return Err(ended.err().map_or(BlockError::Closed, BlockError::Core));
+        };
         let (seats, freed) = Default::default();
         let controller = Mutex::new(Some(controller));
         Ok(Self {

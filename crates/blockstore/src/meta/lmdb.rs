@@ -5,7 +5,7 @@
 //! Keys are 1 to 511 bytes: LMDB's limit.
 #![expect(unsafe_code, reason = "opening and resizing a memory map are unsafe in heed")]
 
-use super::reader::Visit;
+use super::{pages, reader::Visit};
 use crate::BlockError;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, WithoutTls};
@@ -49,6 +49,9 @@ pub(crate) struct Lmdb {
 }
 
 fn lmdb_error(error: &heed::Error) -> BlockError {
+    if let heed::Error::Mdb(MdbError::Corrupted | MdbError::Invalid | MdbError::PageNotFound) = error {
+        return BlockError::corrupted("the checkpoint store", error.to_string());
+    }
     let full = match error {
         heed::Error::Mdb(MdbError::MapFull | MdbError::DbsFull) => true,
         heed::Error::Io(error) => matches!(
@@ -127,12 +130,13 @@ impl Lmdb {
         if !Self::exists(dir) {
             create(dir).map_err(|error| BlockError::io(format!("creating {}", dir.display()), error))??;
         }
+        pages::check(&dir.join(DATA_FILE))?;
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options
             .map_size(map_bytes.next_multiple_of(MAP_STEP_BYTES))
             .max_readers(max_readers)
             .max_dbs(2);
-        // SAFETY: the map's files are modified through LMDB only: the store's directory lock keeps other processes out,
+        // SAFETY: every page that LMDB will follow is there, as `pages::check` saw; the map's files are modified through LMDB only: the store's directory lock keeps other processes out,
         // and no flag that weakens LMDB's own locking or syncing is set.
         let env = unsafe { options.open(dir) }?;
         env.clear_stale_readers()?;
@@ -246,6 +250,7 @@ impl Lmdb {
 
 impl Live {
     fn open_read_only(dir: &Path, map_bytes: usize) -> Result<Self, BlockError> {
+        pages::check(&dir.join(DATA_FILE))?;
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options
             .map_size(map_bytes.next_multiple_of(MAP_STEP_BYTES))

@@ -12,6 +12,7 @@ mod keyed;
 mod lmdb;
 mod memtable;
 mod overlay;
+mod pages;
 mod reader;
 mod replay;
 mod table;

@@ -16,6 +16,8 @@ pub struct Recovered {
     /// Keys whose newest value is from a record that may have reached the disk before bytes that it names: those after
     /// the last position that the log itself says was synced. Whoever stores names of other bytes must check these.
     pub unproven: Vec<Box<[u8]>>,
+    /// The last position that the log itself says was synced.
+    pub(super) floor: Seq,
 }
 
 /// Collects what the log holds beyond the checkpoint.
@@ -66,6 +68,7 @@ impl Replay {
             Recovered {
                 replayed_records: self.records,
                 unproven,
+                floor,
             },
         )
     }

@@ -30,6 +30,9 @@ pub struct Table {
     /// The last record whose operations are in the memtable or beyond.
     settled: Seq,
     poisoned: bool,
+    /// Replayed entries name bytes of companions that nobody has looked for yet. Until [`proven`](Self::proven) no
+    /// checkpoint may hold them, and no record may say that they are safe: this is how far the log was known to be synced.
+    doubted_after: Option<Seq>,
     #[cfg(feature = "testing")]
     fail_next_commit: Option<ErrorKind>,
     record: Vec<u8>,
@@ -68,7 +71,9 @@ impl Table {
         let durable = Arc::new(Durable { memtable, lmdb });
         let checkpointer = Checkpointer::spawn(Arc::clone(&durable), log.clone())?;
         let (settled, recovered) = replay.finish();
-        let table = Self {
+        let names_bytes = !config.log.companions.is_empty();
+        let doubted_after = (names_bytes && !recovered.unproven.is_empty()).then_some(recovered.floor);
+        let mut table = Self {
             config,
             clock,
             log,
@@ -77,12 +82,22 @@ impl Table {
             staged_bytes: 0,
             settled,
             poisoned: false,
+            doubted_after,
             #[cfg(feature = "testing")]
             fail_next_commit: None,
             record: Vec::new(),
             checkpointer,
         };
+        // What was replayed may be as much as may wait for a checkpoint, and the first write must find room.
+        table.checkpoint_if_due();
         Ok((table, recovered))
+    }
+
+    /// Says that every [unproven](Recovered::unproven) entry was checked, and what was wrong deleted and synced. A table
+    /// whose log has companions makes no checkpoint before that.
+    pub fn proven(&mut self) {
+        self.doubted_after = None;
+        self.checkpoint_if_due();
     }
 
     /// A handle for readers of durable state.
@@ -138,20 +153,24 @@ impl Table {
 
     /// Refuses while the memtable is at its limit; says why if checkpoints fail.
     fn check_room(&mut self) -> Result<(), BlockError> {
-        let size = self.durable.memtable.size();
-        let full = size.bytes >= 2 * self.config.checkpoint_bytes
-            || size.entries >= 2 * self.config.checkpoint_entries;
-        if !full {
+        if !self.is_crowded() || self.doubted_after.is_some() {
             return Ok(());
         }
         self.checkpoint_if_due();
+        if !self.is_crowded() {
+            return Ok(());
+        }
         match self.checkpointer.failure() {
             Some(error) => Err(error.into()),
-            None if self.checkpointer.is_idle() => Ok(()),
             None => Err(BlockError::Busy {
                 what: "the table of entries awaiting a checkpoint",
             }),
         }
+    }
+
+    fn is_crowded(&self) -> bool {
+        let size = self.durable.memtable.size();
+        size.bytes >= 2 * self.config.checkpoint_bytes || size.entries >= 2 * self.config.checkpoint_entries
     }
 
     /// Forgets what was staged since the last commit.
@@ -203,7 +222,8 @@ impl Table {
         if let Some(kind) = self.fail_next_commit.take() {
             return Err(Error::new(kind, "this commit was told to fail"));
         }
-        let mut encoder = batch::Encoder::new(&mut self.record, self.log.synced());
+        let synced = self.doubted_after.unwrap_or_else(|| self.log.synced());
+        let mut encoder = batch::Encoder::new(&mut self.record, synced);
         for (key, value) in self.overlay.staged() {
             encoder.push(key, value.as_deref());
         }
@@ -255,7 +275,7 @@ impl Table {
     }
 
     fn start_checkpoint(&mut self) {
-        if self.checkpointer.is_idle() {
+        if self.doubted_after.is_none() && self.checkpointer.is_idle() {
             self.durable.memtable.freeze();
             self.checkpointer.request(self.settled);
         }

@@ -6,6 +6,8 @@ mod buddy;
 mod client;
 mod conformance;
 mod crash;
+mod damage;
+mod disk_limit;
 mod fsck;
 mod gate;
 mod handler;
