@@ -24,6 +24,8 @@ Usage: cargo xtask crash [STAGE] [--cases N]
 Runs every stage, or the one named:
   log     the log on a simulated disk: power cuts, failing I/O       (N random cases of each property)
   blocks  the block store on a simulated disk: the same              (N random cases of each property)
+  vectors the vector store: power cuts and failing I/O on a simulated disk, kill -9 on a
+          real directory, random histories                           (N images and cases, N / 20 rounds)
   kill    the server, killed with -9 under load and started again    (N / 20 rounds at each durability)
   power   the block store's real system calls, LMDB's included, cut  (5 N power cuts)
           off at random moments; needs a C compiler as `cc`
@@ -50,7 +52,7 @@ struct Stage {
     work: Work,
 }
 
-const STAGES: [Stage; 5] = [
+const STAGES: [Stage; 6] = [
     Stage {
         name: "log",
         work: Work::Tests {
@@ -62,6 +64,13 @@ const STAGES: [Stage; 5] = [
         name: "blocks",
         work: Work::Tests {
             package: "quintet-blockstore",
+            filter: "crash",
+        },
+    },
+    Stage {
+        name: "vectors",
+        work: Work::Tests {
+            package: "quintet-shard",
             filter: "crash",
         },
     },

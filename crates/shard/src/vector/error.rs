@@ -2,6 +2,7 @@
 
 use crate::vector::PointId;
 use quintet_core::{Error, ErrorKind};
+use std::path::PathBuf;
 
 /// An error of the vector store.
 #[non_exhaustive]
@@ -70,6 +71,12 @@ pub enum VectorError {
         /// In the configuration.
         configured: usize,
     },
+    /// Another store, perhaps in another process, has the files.
+    #[error("{} is locked: another store has these files", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
     /// Stored bytes are not what was written.
     #[error("{what} is damaged: {reason}")]
     Damaged {
@@ -108,6 +115,7 @@ impl VectorError {
             Self::OverBudget { .. } => ErrorKind::Full,
             Self::Partial { cause, .. } => cause.kind(),
             Self::ShardCount { .. } => ErrorKind::Conflict,
+            Self::Locked { .. } => ErrorKind::Unavailable,
             Self::Damaged { .. } => ErrorKind::Corrupted,
             Self::Manifest { .. } => ErrorKind::Poisoned,
         }

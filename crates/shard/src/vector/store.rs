@@ -3,61 +3,17 @@
 use crate::{
     RoundRobin, ShardEngine, ShardId, ShardStats,
     manifest::Manifest,
-    vector::{VectorClient, VectorConfig, VectorHandler, VectorMessage, catalogue::Catalogue},
+    vector::{
+        Directories, VectorClient, VectorConfig, VectorHandler, VectorMessage, catalogue::Catalogue,
+        directories::Lock,
+    },
 };
 use quintet_core::{Clock, Error, ErrorKind, Result};
-use quintet_log::{Directory, MemDirectory, OsDirectory};
+use quintet_log::Directory;
 use std::{
     num::NonZeroUsize,
-    path::Path,
     sync::{Arc, atomic::AtomicU64},
 };
-
-/// Where a store keeps its files: one directory for the manifest, one for each shard.
-pub struct Directories {
-    /// The manifest's.
-    pub root: Arc<dyn Directory>,
-    /// Each shard's own.
-    pub shards: Vec<Arc<dyn Directory>>,
-}
-
-impl Directories {
-    /// Folders on disk: `path` and `path/shard-0000` and so on, made when missing. One process at a time may have them
-    /// open; the caller sees to that.
-    ///
-    /// # Errors
-    /// What the system answers.
-    pub fn on_disk(path: &Path, shards: NonZeroUsize) -> Result<Self> {
-        let shard = |n: usize| -> Result<Arc<dyn Directory>> {
-            Ok(Arc::new(open_folder(&path.join(format!("shard-{n:04}")))?))
-        };
-        let root = Arc::new(open_folder(path)?);
-        let shards = (0..shards.get()).map(shard).collect::<Result<_>>()?;
-        Ok(Self { root, shards })
-    }
-
-    /// In memory, for tests and caches: nothing outlives the directories.
-    #[must_use]
-    pub fn in_memory(shards: NonZeroUsize) -> Self {
-        let shard = |_| Arc::new(MemDirectory::new()) as Arc<dyn Directory>;
-        Self {
-            root: Arc::new(MemDirectory::new()),
-            shards: (0..shards.get()).map(shard).collect(),
-        }
-    }
-}
-
-fn open_folder(path: &Path) -> Result<OsDirectory> {
-    std::fs::create_dir_all(path).map_err(|error| {
-        let kind = Error::from(std::io::Error::from(error.kind())).kind();
-        Error::new(kind, format!("{}: {error}", path.display())).with_source(error)
-    })?;
-    // A folder that a power cut takes away again would take acknowledged points with it.
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        OsDirectory::open(parent)?.sync()?;
-    }
-    OsDirectory::open(path)
-}
 
 /// What the store, its shards' factory and its clients have in common.
 pub(super) struct Commons {
@@ -72,6 +28,8 @@ pub(super) struct Commons {
 pub struct VectorStore {
     engine: ShardEngine<VectorMessage, VectorHandler>,
     commons: Arc<Commons>,
+    /// Let go of when the shards have closed their files: fields are dropped in this order.
+    lock: Manifest<Option<Lock>>,
 }
 
 impl VectorStore {
@@ -83,21 +41,25 @@ impl VectorStore {
     pub fn open(config: VectorConfig, directories: Directories, clock: Arc<dyn Clock>) -> Result<Self> {
         config.validate()?;
         let shards = config.shards().get();
-        if directories.shards.len() != shards {
-            let given = directories.shards.len();
+        let Directories {
+            root,
+            shards: shard_directories,
+            lock,
+        } = directories;
+        if shard_directories.len() != shards {
+            let given = shard_directories.len();
             let message = format!("{given} directories were given for {shards} shards");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let catalogue = Catalogue::open(&*directories.root, shards, config.max_collections)?;
+        let catalogue = Catalogue::open(&*root, shards, config.max_collections)?;
         let engine_config = config.engine.clone();
         let commons = Arc::new(Commons {
-            root: directories.root,
+            root,
             catalogue: Manifest::new(catalogue),
             version: AtomicU64::new(1),
             config,
         });
         let (for_shards, shard_clock) = (Arc::clone(&commons), Arc::clone(&clock));
-        let shard_directories = directories.shards;
         let engine = ShardEngine::open_with_waker(engine_config, clock, move |shard: ShardId, waker| {
             let collections = for_shards
                 .catalogue
@@ -111,7 +73,12 @@ impl VectorStore {
                 &waker,
             )
         })?;
-        Ok(Self { engine, commons })
+        let lock = Manifest::new(lock);
+        Ok(Self {
+            engine,
+            commons,
+            lock,
+        })
     }
 
     /// A client for a thread that may block, with at most `credits` requests in flight to each shard.
@@ -137,11 +104,13 @@ impl VectorStore {
         self.engine.stats()
     }
 
-    /// Answers what is queued, commits, and closes the files.
+    /// Answers what is queued, commits, closes the files, and lets another store have them.
     ///
     /// # Errors
     /// As [`ShardEngine::shutdown`].
     pub fn close(&self) -> Result<()> {
-        self.engine.shutdown()
+        let ended = self.engine.shutdown();
+        self.lock.with(Option::take);
+        ended
     }
 }

@@ -1,8 +1,7 @@
 //! The vector store from outside: what it finds, keeps, refuses and survives.
 
-mod durable;
+mod crash;
 mod embeddings;
-mod model;
 mod refusals;
 mod use_cases;
 
@@ -48,8 +47,5 @@ fn with_collection(shards: usize, dimension: usize, metric: Metric) -> (VectorSt
 
 /// One directory as the root and as each shard's: for a store of one shard on a double.
 fn in_one(directory: Arc<dyn Directory>) -> Directories {
-    Directories {
-        root: Arc::clone(&directory),
-        shards: vec![directory],
-    }
+    Directories::over(Arc::clone(&directory), vec![directory])
 }

@@ -282,7 +282,12 @@ fn settings_and_shard_counts_that_do_not_fit_are_refused() {
     );
     let folder = tempfile::tempdir().unwrap();
     let on_disk = |shards| Directories::on_disk(folder.path(), count(shards)).unwrap();
-    open(config(2, Durability::Full), on_disk(2)).close().unwrap();
+    let store = open(config(2, Durability::Full), on_disk(2));
+    let client = store.client(count(1)).unwrap();
+    let again = Directories::on_disk(folder.path(), count(2)).err().unwrap();
+    assert!(matches!(typed(&again), VectorError::Locked { .. }), "{again:?}");
+    assert_eq!(again.kind(), ErrorKind::Unavailable);
+    store.close().unwrap();
     let opened = VectorStore::open(config(3, Durability::Full), on_disk(3), Arc::new(SystemClock));
     let error = opened.err().unwrap();
     assert!(
@@ -295,4 +300,7 @@ fn settings_and_shard_counts_that_do_not_fit_are_refused() {
         ),
         "{error:?}"
     );
+    // A client that is still there does not keep the files locked.
+    drop(open(config(2, Durability::Full), on_disk(2)));
+    drop(client);
 }

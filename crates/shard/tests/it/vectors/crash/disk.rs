@@ -1,6 +1,6 @@
 //! Power cuts at every moment and a failure of every I/O: what was acknowledged is there, and nothing else.
 
-use super::{config, in_one, open, spec};
+use super::{cases, config, in_one, open, spec};
 use crate::engine::count;
 use quintet_core::{Durability, Error, ErrorKind, Result, SystemClock};
 use quintet_log::{
@@ -104,13 +104,15 @@ impl Drop for Values {
 
 #[test]
 fn a_power_cut_at_any_moment_loses_nothing_acknowledged() {
+    let each = u64::from(cases(200)).div_ceil(2);
     for seed in [1, 2] {
         let workload = Workload {
             values: 120,
             batch: 10,
         };
-        let images = survives_power_cuts(&open_values, workload, 150, seed).unwrap_or_else(|v| panic!("{v}"));
-        assert_eq!(images, 300);
+        let images =
+            survives_power_cuts(&open_values, workload, each, seed).unwrap_or_else(|v| panic!("{v}"));
+        assert_eq!(images, 2 * each);
     }
 }
 
@@ -122,7 +124,8 @@ fn a_power_cut_at_the_lower_levels_leaves_a_prefix_and_a_whole_store() {
             batch: 10,
         };
         let open = move |directory: Arc<dyn Directory>| open_at(directory, durability);
-        survives_power_cuts(&open, workload, 100, 3).unwrap_or_else(|v| panic!("{durability}: {v}"));
+        survives_power_cuts(&open, workload, cases(160).div_ceil(2).into(), 3)
+            .unwrap_or_else(|v| panic!("{durability}: {v}"));
     }
 }
 
@@ -130,7 +133,7 @@ fn a_power_cut_at_the_lower_levels_leaves_a_prefix_and_a_whole_store() {
 fn a_failure_of_any_io_loses_nothing_acknowledged() {
     let once = Fault::ALL.map(|fault| (fault, false));
     for (fault, sticky) in once.into_iter().chain([(Fault::NoSpace, true)]) {
-        let workload = Workload { values: 60, batch: 6 };
+        let workload = Workload { values: 24, batch: 4 };
         let faults =
             survives_every_fault(&open_values, workload, fault, sticky).unwrap_or_else(|v| panic!("{v}"));
         assert!(faults > 50, "only {faults} I/Os were made to fail");
@@ -172,10 +175,10 @@ fn snapshots_keep_the_log_short_and_hold_everything() {
 fn a_failed_flush_poisons_its_shard_and_a_restart_recovers_it() {
     let disk = Arc::new(MemDirectory::new());
     let faulty = FaultDirectory::new(disk);
-    let directories = Directories {
-        root: Arc::new(MemDirectory::new()),
-        shards: vec![Arc::new(faulty.clone()), Arc::new(MemDirectory::new())],
-    };
+    let directories = Directories::over(
+        Arc::new(MemDirectory::new()),
+        vec![Arc::new(faulty.clone()), Arc::new(MemDirectory::new())],
+    );
     let store = open(config(2, Durability::Full), directories);
     let mut client = store.client(count(4)).unwrap();
     client.create("c", spec(2, Metric::L2)).unwrap();

@@ -1,7 +1,7 @@
 //! Random histories against a plain sorted scan, with restarts, reopenings and power cuts as operations. Every answer
 //! must be the same for one shard, two and eight.
 
-use super::{config, open, spec};
+use super::{cases, config, open, spec};
 use crate::engine::count;
 use proptest::prelude::*;
 use quintet_core::Durability;
@@ -94,10 +94,10 @@ struct World {
 impl World {
     fn over(shards: usize, directories: Vec<CrashDirectory>) -> Self {
         let arcs = |d: &CrashDirectory| Arc::new(d.clone()) as _;
-        let given = Directories {
-            root: arcs(&directories[shards]),
-            shards: directories[..shards].iter().map(arcs).collect(),
-        };
+        let given = Directories::over(
+            arcs(&directories[shards]),
+            directories[..shards].iter().map(arcs).collect(),
+        );
         let store = open(config(shards, Durability::Full), given);
         let client = store.client(count(4)).unwrap();
         Self {
@@ -216,7 +216,7 @@ fn history(steps: &[Step], metric: Metric) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(24).div_ceil(8).max(24), ..ProptestConfig::default() })]
 
     #[test]
     fn l2_equals_a_sorted_scan(steps in steps()) {
