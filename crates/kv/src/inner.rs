@@ -9,7 +9,7 @@ use crate::{
     value::Bytes,
 };
 use quintet_core::{Clock, Commit, ErrorKind, Result, Seq};
-use quintet_log::{Directory, Log};
+use quintet_log::{ClaimGuard, Directory, Log};
 use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -57,6 +57,8 @@ pub(crate) struct Inner {
     /// Makes the next commit of a handler fail.
     #[cfg(feature = "testing")]
     pub(crate) fail_next: AtomicBool,
+    /// Goes last: until the log has ended, the directory is this store's.
+    _claim: Option<ClaimGuard>,
 }
 
 impl Inner {
@@ -64,9 +66,10 @@ impl Inner {
         config: Config,
         table: Table,
         log: Option<Log>,
-        directory: Option<Arc<dyn Directory>>,
+        home: Option<(Arc<dyn Directory>, ClaimGuard)>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let (directory, claim) = home.unzip();
         let alarm = Arc::new(Alarm {
             wheel: Mutex::new(Wheel::new(wall_ms(&*clock))),
             changed: Condvar::new(),
@@ -89,6 +92,7 @@ impl Inner {
             turn: crate::handler::Turn::default(),
             #[cfg(feature = "testing")]
             fail_next: AtomicBool::new(false),
+            _claim: claim,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     transaction::Transaction,
 };
 use quintet_core::{Budget, Clock, Deadline, Result, SystemClock};
-use quintet_log::Directory;
+use quintet_log::{Claim, Directory};
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -26,9 +26,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates a store in a directory, which it must have for itself. Reads its snapshot and log.
+    /// Opens or creates a store in a directory, which it has for itself until the last handle goes; read-only stores share
+    /// it with each other. Reads its snapshot and log.
     ///
     /// # Errors
+    /// [`Unavailable`](quintet_core::ErrorKind::Unavailable) when another store, of this process or another, has it;
     /// [`InvalidInput`](quintet_core::ErrorKind::InvalidInput) for a setting out of range,
     /// [`Corrupted`](quintet_core::ErrorKind::Corrupted) for damage, what the directory answers.
     pub fn open(config: Config, directory: Arc<dyn Directory>, clock: Arc<dyn Clock>) -> Result<Self> {
@@ -43,9 +45,14 @@ impl Store {
             }
             .into());
         };
+        let claim = directory.claim(if config.read_only {
+            Claim::Readers
+        } else {
+            Claim::Alone
+        })?;
         let table = Table::new(config.shards);
         let log = persist::open(&config, durability, &table, &directory, &clock)?;
-        let inner = Inner::new(config, table, log, Some(directory), clock);
+        let inner = Inner::new(config, table, log, Some((directory, claim)), clock);
         inner.arm_all();
         Self::start(inner)
     }

@@ -4,7 +4,7 @@
 //! [`Transaction`](crate::transaction::Transaction) alone. The index makes "any key" and a scan that misses nothing cheap:
 //! a removed key's place is taken by the last one, and scans walk from the last place to the first.
 
-use crate::{effect::Slot, value::Bytes, wait::Registry};
+use crate::{effect::Slot, value::Bytes, wait::Line};
 use dashmap::{DashMap, RwLockReadGuard, RwLockWriteGuard, SharedValue};
 use foldhash::fast::RandomState;
 use hashbrown::raw::RawTable;
@@ -12,7 +12,7 @@ use std::{
     hash::BuildHasher,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -24,14 +24,15 @@ pub(crate) type ReadGuard<'a> = RwLockReadGuard<'a, Raw>;
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Side {
-    /// How many waiter entries there are: most changes need not look further.
-    pub(crate) waiting: AtomicUsize,
+    /// Who waits for its keys or watches them: most changes need not look further.
+    pub(crate) line: Line,
     /// The last version given out, without a log.
     pub(crate) version: AtomicU64,
     /// What keys and values take, roughly.
     pub(crate) bytes: AtomicU64,
+    /// How many keys begin with each of the bytes that name a database behind the port.
+    databases: [AtomicU32; 16],
     index: Mutex<Vec<Bytes>>,
-    registry: Mutex<Registry>,
 }
 
 impl Side {
@@ -39,14 +40,19 @@ impl Side {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn next_version(&self) -> u64 {
         let next = self.version.load(Relaxed) + 1;
         self.version.store(next, Relaxed);
         next
+    }
+
+    fn census(&self, key: &[u8], added: u32, removed: u32) {
+        if let Some(count) = key
+            .first()
+            .and_then(|first| self.databases.get(usize::from(*first)))
+        {
+            count.store(count.load(Relaxed) + added - removed, Relaxed);
+        }
     }
 
     fn resize(&self, before: usize, after: usize) {
@@ -127,6 +133,7 @@ impl Table {
         // A shard of four billion keys does not fit any memory.
         slot.at = u32::try_from(index.len()).unwrap_or(u32::MAX);
         index.push(key.clone());
+        side.census(key, 1, 0);
         side.resize(0, added);
         let hasher = |(key, _): &(Bytes, SharedValue<Slot>)| self.hash(key);
         raw.insert_entry(hash, (key.clone(), SharedValue::new(slot)), hasher);
@@ -150,12 +157,33 @@ impl Table {
         Some(result)
     }
 
+    /// Looks at every slot of a shard, expired ones included.
+    pub(crate) fn walk(&self, raw: &Raw, shard: usize, look: &mut dyn FnMut(&Bytes, &Slot)) {
+        for key in self.side(shard).index().iter() {
+            if let Some(slot) = find(raw, self.hash(key), key) {
+                look(key, slot);
+            }
+        }
+    }
+
+    /// How many keys begin with this byte, of those that name a database.
+    #[cfg(feature = "port")]
+    pub(crate) fn keys_in(&self, database: u8) -> u64 {
+        let count = |side: &Side| {
+            side.databases
+                .get(usize::from(database))
+                .map_or(0, |count| u64::from(count.load(Relaxed)))
+        };
+        self.sides.iter().map(count).sum()
+    }
+
     /// Takes a key out.
     pub(crate) fn remove(&self, raw: &mut Raw, shard: usize, hash: u64, key: &[u8]) -> Option<Slot> {
         let (key, slot) = raw.remove_entry(hash, |(other, _)| **other == *key)?;
         let slot = slot.into_inner();
         let side = self.side(shard);
         side.resize(entry_bytes(&key, &slot), 0);
+        side.census(&key, 0, 1);
         let mut index = side.index();
         let at = slot.at as usize;
         index.swap_remove(at);

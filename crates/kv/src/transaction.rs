@@ -1,5 +1,5 @@
 //! [`Transaction`]: some shards, locked in ascending order, and what was done to their keys. Every change of the store is
-//! made in one; docs/adr/0001-kv-atomicity.md says why.
+//! made in one; docs/adr/0007-kv-atomicity.md says why.
 //!
 //! A transaction of one effect logs it before it is applied, so that a refused record leaves no trace. A *grouped* one
 //! applies as it goes, remembers what was there, and logs one record at its end; if that or anything else fails, all of it
@@ -14,10 +14,9 @@ use crate::{
     persist,
     table::{Raw, Table, WriteGuard, find},
     value::{Bytes, Value},
-    wait::Mailbox,
+    wait::{Mailbox, Shared},
 };
 use quintet_core::Result;
-use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 /// The locks that a transaction holds.
 enum Held<'a> {
@@ -38,6 +37,14 @@ impl<'a> Held<'a> {
     }
 }
 
+/// Why a key's waiters are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touch {
+    Changed,
+    /// One of them was told to look again and did not take what is there.
+    Untaken,
+}
+
 pub(crate) struct Transaction<'a> {
     pub(crate) inner: &'a Inner,
     held: Held<'a>,
@@ -45,8 +52,8 @@ pub(crate) struct Transaction<'a> {
     grouped: bool,
     record: Vec<u8>,
     undo: Vec<(Bytes, Option<Slot>)>,
-    touched: Vec<Bytes>,
-    woken: Vec<Arc<Mailbox>>,
+    touched: Vec<(Bytes, Touch)>,
+    woken: Vec<Shared<Mailbox>>,
     /// The newest version that this transaction saw or made: what its answer must wait for.
     seen: u64,
 }
@@ -54,7 +61,7 @@ pub(crate) struct Transaction<'a> {
 /// What is left to do when the locks are gone.
 #[must_use]
 pub(crate) struct Outcome {
-    pub(crate) woken: Vec<Arc<Mailbox>>,
+    pub(crate) woken: Vec<Shared<Mailbox>>,
     pub(crate) seen: u64,
 }
 
@@ -217,8 +224,8 @@ impl<'a> Transaction<'a> {
         {
             inner.arm(key, expires_ms);
         }
-        if side.waiting.load(Relaxed) > 0 {
-            self.touched.push(key.into());
+        if !side.line.is_empty() {
+            self.touched.push((key.into(), Touch::Changed));
         }
         Ok(())
     }
@@ -238,7 +245,7 @@ impl<'a> Transaction<'a> {
             }
         }
         self.grouped = false;
-        self.serve()?;
+        self.serve();
         Ok(Outcome {
             woken: std::mem::take(&mut self.woken),
             seen: self.seen,
@@ -265,31 +272,64 @@ impl<'a> Transaction<'a> {
 
     /// How far a group has come, to go back to.
     #[cfg(feature = "port")]
-    pub(crate) fn mark(&self) -> (usize, usize) {
-        (self.undo.len(), self.record.len())
+    pub(crate) fn mark(&self) -> (usize, usize, usize) {
+        (self.undo.len(), self.record.len(), self.touched.len())
     }
 
     /// Undoes what a group did since then.
     #[cfg(feature = "port")]
-    pub(crate) fn roll_back_to(&mut self, (undo, record): (usize, usize)) -> Result<()> {
+    pub(crate) fn roll_back_to(&mut self, (undo, record, touched): (usize, usize, usize)) -> Result<()> {
         self.record.truncate(record);
+        self.touched.truncate(touched);
         let later = self.undo.split_off(undo.min(self.undo.len()));
         self.restore(later)
     }
 
-    /// Every slot of the locked shards, expired ones included.
+    /// Every slot, expired ones included. Shards that are not locked are read-locked one after another: call it with all
+    /// locks, or with none.
     #[cfg(feature = "port")]
-    pub(crate) fn each(&self, mut look: impl FnMut(&[u8], &Slot)) {
+    pub(crate) fn each(&self, mut look: impl FnMut(&Bytes, &Slot)) {
         let table = &self.inner.table;
         for shard in 0..table.shards() {
-            let Some(guard) = self.held.guard(shard) else {
-                continue;
-            };
-            for key in table.side(shard).index().iter() {
-                if let Some(slot) = find(guard, table.hash(key), key) {
-                    look(key, slot);
-                }
+            match self.held.guard(shard) {
+                Some(raw) => table.walk(raw, shard, &mut look),
+                None => table.walk(&table.read(shard), shard, &mut look),
             }
+        }
+    }
+
+    /// The same for a part of the keys; see [`Store::scan`](crate::Store::scan). Answers where to go on.
+    #[cfg(feature = "port")]
+    pub(crate) fn scan(&self, cursor: u64, count: usize, mut look: impl FnMut(&Bytes, &Slot)) -> u64 {
+        let table = &self.inner.table;
+        let mut walk = crate::ops::Scan::from(cursor, count);
+        while walk.shard < table.shards() {
+            let goes_on = match self.held.guard(walk.shard) {
+                Some(raw) => walk.step(table, raw, &mut look),
+                None => walk.step(table, &table.read(walk.shard), &mut look),
+            };
+            if let Some(cursor) = goes_on {
+                return cursor;
+            }
+        }
+        0
+    }
+
+    /// A live key picked at random; `None` when the pick hit nothing.
+    #[cfg(feature = "port")]
+    pub(crate) fn any_key(&mut self) -> Option<Bytes> {
+        let (inner, now) = (self.inner, self.now_ms());
+        let table = &inner.table;
+        let shard = inner.random() as usize % table.shards();
+        let pick = |raw: &Raw| {
+            let index = table.side(shard).index();
+            let key = index.get(inner.random() as usize % index.len().max(1))?;
+            let slot = find(raw, table.hash(key), key)?;
+            (slot.expires_ms == 0 || slot.expires_ms > now).then(|| key.clone())
+        };
+        match self.held.guard(shard) {
+            Some(raw) => pick(raw),
+            None => pick(&table.read(shard)),
         }
     }
 

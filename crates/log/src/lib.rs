@@ -57,9 +57,9 @@ mod writer;
 
 pub use config::LogConfig;
 pub use error::LogError;
+pub use file::{Claim, ClaimGuard, Directory, File, MemDirectory, OpenMode, OsDirectory};
 #[cfg(feature = "testing")]
 pub use file::{CrashDirectory, Fault, FaultDirectory, recording};
-pub use file::{Directory, File, MemDirectory, OpenMode, OsDirectory};
 pub use log::Log;
 pub use reader::{Contents, read};
 pub use recovery::Recovery;

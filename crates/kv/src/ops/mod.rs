@@ -8,4 +8,5 @@ mod scan;
 mod waits;
 
 pub use keys::Ttl;
+pub(crate) use scan::Scan;
 pub use waits::Wait;

@@ -2,10 +2,62 @@
 
 use crate::{
     Store,
-    table::find,
+    effect::Slot,
+    table::{Raw, Table, find},
     value::{Bytes, Value},
 };
 use quintet_core::Result;
+
+/// A walk over a part of the keys: where it stands, and how much it may still look at.
+pub(crate) struct Scan {
+    pub(crate) shard: usize,
+    below: usize,
+    left: usize,
+}
+
+impl Scan {
+    pub(crate) fn from(cursor: u64, count: usize) -> Self {
+        let (shard, below) = match cursor {
+            0 => (0, usize::MAX),
+            cursor => (
+                (cursor >> 32) as usize - usize::from(cursor >> 32 > 0),
+                (cursor as u32) as usize,
+            ),
+        };
+        Self {
+            shard,
+            below,
+            left: count.max(1),
+        }
+    }
+
+    /// Looks at the shard, from the last place to the first: a removed key's place is taken by the last one. Answers the
+    /// cursor when it has looked at enough; goes on to the next shard otherwise.
+    pub(crate) fn step(
+        &mut self,
+        table: &Table,
+        raw: &Raw,
+        look: &mut dyn FnMut(&Bytes, &Slot),
+    ) -> Option<u64> {
+        let index = table.side(self.shard).index();
+        self.below = self.below.min(index.len());
+        while self.below > 0 && self.left > 0 {
+            self.below -= 1;
+            self.left -= 1;
+            let key = &index[self.below];
+            if let Some(slot) = find(raw, table.hash(key), key) {
+                look(key, slot);
+            }
+        }
+        if self.below > 0 {
+            return Some((self.shard as u64 + 1) << 32 | self.below as u64);
+        }
+        self.shard += 1;
+        self.below = usize::MAX;
+        (self.left == 0 && self.shard < table.shards())
+            .then(|| (self.shard as u64 + 1) << 32 | u64::from(u32::MAX))
+    }
+}
 
 impl Store {
     /// Every key, in no order. Not one moment: a shard at a time.
@@ -23,37 +75,18 @@ impl Store {
     #[must_use]
     pub fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Bytes>) {
         let table = &self.inner.table;
-        let (mut shard, mut below) = match cursor {
-            0 => (0, usize::MAX),
-            cursor => (
-                (cursor >> 32) as usize - usize::from(cursor >> 32 > 0),
-                (cursor as u32) as usize,
-            ),
-        };
         let now = self.inner.wall_ms();
-        let (mut keys, mut seen) = (Vec::new(), 0);
-        while shard < table.shards() {
-            let raw = table.read(shard);
-            let index = table.side(shard).index();
-            below = below.min(index.len());
-            // From the last place to the first: a removed key's place is taken by the last one.
-            while below > 0 && seen < count.max(1) {
-                below -= 1;
-                seen += 1;
-                let key = &index[below];
-                let is_live = find(&raw, table.hash(key), key)
-                    .is_some_and(|slot| slot.expires_ms == 0 || slot.expires_ms > now);
-                if is_live {
+        let mut keys = Vec::new();
+        let mut walk = Scan::from(cursor, count);
+        while walk.shard < table.shards() {
+            let raw = table.read(walk.shard);
+            let goes_on = walk.step(table, &raw, &mut |key, slot| {
+                if slot.expires_ms == 0 || slot.expires_ms > now {
                     keys.push(key.clone());
                 }
-            }
-            if below > 0 {
-                return ((shard as u64 + 1) << 32 | below as u64, keys);
-            }
-            shard += 1;
-            below = usize::MAX;
-            if seen >= count.max(1) && shard < table.shards() {
-                return ((shard as u64 + 1) << 32 | u64::from(u32::MAX), keys);
+            });
+            if let Some(cursor) = goes_on {
+                return (cursor, keys);
             }
         }
         (0, keys)
@@ -110,16 +143,12 @@ impl Store {
 
     /// Looks at a shard's live entries under its read lock.
     fn visit(&self, shard: usize, mut look: impl FnMut(&Bytes, &Value, u64)) {
-        let table = &self.inner.table;
         let now = self.inner.wall_ms();
-        let raw = table.read(shard);
-        let index = table.side(shard).index();
-        for key in index.iter() {
-            if let Some(slot) = find(&raw, table.hash(key), key)
-                && (slot.expires_ms == 0 || slot.expires_ms > now)
-            {
+        let table = &self.inner.table;
+        table.walk(&table.read(shard), shard, &mut |key, slot| {
+            if slot.expires_ms == 0 || slot.expires_ms > now {
                 look(key, &slot.value, slot.version);
             }
-        }
+        });
     }
 }

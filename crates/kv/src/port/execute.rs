@@ -3,7 +3,7 @@
 use super::{
     command::{Block, Call, Command, Fail, Keys, Run, find},
     reply::Reply,
-    session::{Session, wrong_arity},
+    session::{Session, key_in, wrong_arity},
 };
 use crate::{Store, transaction::Transaction, value::Bytes, wait::Pending};
 use quintet_core::Error;
@@ -18,20 +18,22 @@ pub(crate) struct Waiting {
     pub(crate) null_array: bool,
 }
 
-/// The keys among a command's arguments.
-pub(crate) fn keys_of<'a>(command: &Command, arguments: &'a [Bytes]) -> Vec<&'a [u8]> {
+/// The store's names of the keys among a command's arguments.
+pub(crate) fn keys_of(command: &Command, arguments: &[Bytes], database: u8) -> Vec<Vec<u8>> {
     let picked = |first: usize, last: usize, step: usize| {
         let end = (last + 1).min(arguments.len());
-        arguments
-            .get(first..end)
-            .unwrap_or(&[])
-            .iter()
-            .step_by(step)
-            .map(|key| &**key)
-            .collect()
+        let keys = arguments.get(first..end).unwrap_or(&[]).iter().step_by(step);
+        keys.map(|key| key_in(database, key)).collect()
+    };
+    let counted = |at: usize| {
+        let count = arguments
+            .get(at)
+            .and_then(|count| super::command::parse_int(count));
+        let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+        picked(at + 1, at.saturating_add(count), 1)
     };
     match command.keys {
-        Keys::None | Keys::All => Vec::new(),
+        Keys::None | Keys::All | Keys::Walk => Vec::new(),
         Keys::At(first, last, step) => {
             let last = if last < 0 {
                 arguments.len().saturating_add_signed(last)
@@ -40,18 +42,17 @@ pub(crate) fn keys_of<'a>(command: &Command, arguments: &'a [Bytes]) -> Vec<&'a 
             };
             picked(first, last, step)
         }
-        Keys::Counted(at) => {
-            let count = arguments
-                .get(at)
-                .and_then(|count| super::command::parse_int(count));
-            let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
-            picked(at + 1, at.saturating_add(count), 1)
+        Keys::Counted(at) => counted(at),
+        Keys::Copy => {
+            let target = super::command::copy_database(arguments).unwrap_or(database);
+            let key = |at: usize| arguments.get(at).map_or(&[][..], |key| key);
+            vec![key_in(database, key(1)), key_in(target, key(2))]
         }
     }
 }
 
-pub(crate) fn locks_all(command: &Command) -> bool {
-    command.keys == Keys::All
+pub(crate) fn locks_all(command: &Command, in_exec: bool) -> bool {
+    command.keys == Keys::All || in_exec && command.keys == Keys::Walk
 }
 
 /// Finds a command and checks how many arguments it has.
@@ -171,10 +172,7 @@ pub(crate) fn run(
     };
     let begun = reply.bytes.len();
     let (mut block, mut pending, mut failed) = (None::<Block>, again, None);
-    let keys: Vec<Vec<u8>> = keys_of(command, &arguments)
-        .into_iter()
-        .map(|key| session.key(key))
-        .collect();
+    let keys = keys_of(command, &arguments, session.database);
     let mut change = |transaction: &mut Transaction<'_>| {
         reply.bytes.truncate(begun);
         (block, failed) = (None, None);
@@ -207,7 +205,7 @@ pub(crate) fn run(
         }
         Ok(())
     };
-    let done = if locks_all(command) {
+    let done = if locks_all(command, false) {
         store.inner.write_all(&mut change)
     } else {
         let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();

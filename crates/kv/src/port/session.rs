@@ -3,6 +3,7 @@
 
 mod pubsub;
 mod transaction;
+mod watch;
 
 use super::{
     command::{Command, Fail},
@@ -12,6 +13,7 @@ use super::{
 use crate::{Store, value::Bytes};
 use quintet_net::ConnectionId;
 use std::{collections::BTreeSet, sync::Arc};
+use watch::Watches;
 
 /// How many databases SELECT knows.
 pub(crate) const DATABASES: u8 = 16;
@@ -33,7 +35,7 @@ pub(crate) struct Session {
     queue: Option<Vec<Queued>>,
     /// A command could not be queued: EXEC is refused.
     spoiled: bool,
-    watched: Vec<(Vec<u8>, u64)>,
+    watched: Option<Watches>,
     channels: BTreeSet<Vec<u8>>,
     patterns: BTreeSet<Vec<u8>>,
     hub: Arc<Hub>,
@@ -45,6 +47,14 @@ pub(crate) fn key_in(database: u8, key: &[u8]) -> Vec<u8> {
     name.push(database);
     name.extend_from_slice(key);
     name
+}
+
+/// The database that SELECT names.
+fn database_of(arguments: &[Bytes]) -> Result<u8, Fail> {
+    let number = arguments.get(1).and_then(|text| super::command::parse_int(text));
+    let number = number.ok_or(Fail::Line("ERR value is not an integer or out of range".into()))?;
+    let fits = u8::try_from(number).ok().filter(|number| *number < DATABASES);
+    fits.ok_or(Fail::Line("ERR DB index is out of range".into()))
 }
 
 pub(crate) fn wrong_arity(name: &[u8]) -> Fail {
@@ -66,7 +76,7 @@ impl Session {
             name: Vec::new(),
             queue: None,
             spoiled: false,
-            watched: Vec::new(),
+            watched: None,
             channels: BTreeSet::new(),
             patterns: BTreeSet::new(),
             hub,
@@ -169,10 +179,7 @@ impl Session {
     }
 
     fn select(&mut self, arguments: &[Bytes], reply: &mut Reply) -> Result<(), Fail> {
-        let number = arguments.get(1).and_then(|text| super::command::parse_int(text));
-        let number = number.ok_or(Fail::Line("ERR value is not an integer or out of range".into()))?;
-        let fits = u8::try_from(number).ok().filter(|number| *number < DATABASES);
-        self.database = fits.ok_or(Fail::Line("ERR DB index is out of range".into()))?;
+        self.database = database_of(arguments)?;
         reply.ok();
         Ok(())
     }

@@ -1,14 +1,12 @@
 //! [`Mailbox`]: where one waiter gets its one answer. Whoever moves it out of `Waiting` first has decided how the wait
 //! ended: a delivery, or the waiter itself that gave up.
 
+use super::primitive::{Mutex, MutexGuard, lock};
 use crate::{
     effect::End,
     value::{Bytes, Value},
 };
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::Waker,
-};
+use std::task::Waker;
 
 /// What a waiter gets.
 #[derive(Debug)]
@@ -54,7 +52,7 @@ impl Mailbox {
 
     /// The letter, for a deliverer that must not let go between looking and putting.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Letter> {
-        self.letter.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.letter)
     }
 
     pub(crate) fn is_waiting(&self) -> bool {

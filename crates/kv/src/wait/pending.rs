@@ -1,7 +1,7 @@
 //! [`Pending`]: one wait that is going on, from its registration to its end, however it ends. Dropping it gives back what
 //! was handed over and never taken.
 
-use super::{Delivery, Mailbox, Waiter, Wish};
+use super::{Delivery, Mailbox, Shared, Waiter, Wish};
 use crate::{KvError, effect::Effect, inner::Inner, transaction::Transaction, value::Bytes};
 use quintet_core::Result;
 use std::{
@@ -12,7 +12,7 @@ use std::{
 pub(crate) struct Pending {
     inner: Arc<Inner>,
     keys: Vec<Bytes>,
-    mailbox: Arc<Mailbox>,
+    mailbox: Shared<Mailbox>,
     ticket: u64,
 }
 
@@ -30,7 +30,7 @@ impl Pending {
         Ok(Self {
             inner: inner.clone(),
             keys,
-            mailbox: Arc::new(Mailbox::new(waker)),
+            mailbox: Shared::new(Mailbox::new(waker)),
             ticket: inner.tickets.fetch_add(1, Relaxed),
         })
     }
@@ -39,26 +39,18 @@ impl Pending {
     pub(crate) fn register(&self, transaction: &Transaction<'_>, wish: &Wish) {
         let table = &transaction.inner.table;
         for key in &self.keys {
-            let side = table.side(table.shard_of(table.hash(key)));
-            let mut registry = side.registry();
-            if registry.remove(key, &self.mailbox) {
-                side.waiting.fetch_sub(1, Relaxed);
-            }
-            side.waiting.fetch_add(1, Relaxed);
-            registry.add(
-                key.clone(),
-                Waiter {
-                    mailbox: self.mailbox.clone(),
-                    wish: wish.clone(),
-                    ticket: self.ticket,
-                },
-            );
+            let waiter = Waiter {
+                mailbox: self.mailbox.clone(),
+                wish: wish.clone(),
+                ticket: self.ticket,
+            };
+            table.side(table.shard_of(table.hash(key))).line.join(key, waiter);
         }
     }
 
     /// Makes the mailbox ready for another answer. Call it before looking again, and outside of any lock.
     pub(crate) fn renew(&mut self) {
-        self.mailbox = Arc::new(Mailbox::new(self.mailbox.waker().clone()));
+        self.mailbox = Shared::new(Mailbox::new(self.mailbox.waker().clone()));
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -102,12 +94,10 @@ impl Drop for Pending {
         let table = &self.inner.table;
         for key in &self.keys {
             let shard = table.shard_of(table.hash(key));
-            let side = table.side(shard);
-            if side.waiting.load(Relaxed) > 0 {
+            let line = &table.side(shard).line;
+            if !line.is_empty() {
                 let _locked = table.write(shard);
-                if side.registry().remove(key, &self.mailbox) {
-                    side.waiting.fetch_sub(1, Relaxed);
-                }
+                line.leave(key, &self.mailbox);
             }
         }
         self.inner.waiters.fetch_sub(1, Relaxed);

@@ -2,14 +2,12 @@
 //! shard's write lock. Entries whose mailbox is closed are left by waiters of several keys and dropped when met.
 
 use super::Mailbox;
+use super::primitive::Arc;
 use crate::{
     effect::End,
     value::{Bytes, Value},
 };
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{HashMap, VecDeque};
 
 /// What a waiter wants of a key.
 #[derive(Clone, Debug)]
@@ -34,9 +32,17 @@ pub(crate) struct Waiter {
     pub(crate) ticket: u64,
 }
 
+/// A key whose changes are counted, for as long as somebody watches it.
+#[derive(Debug, Default)]
+struct Watch {
+    holders: usize,
+    changes: u64,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     queues: HashMap<Bytes, VecDeque<Waiter>>,
+    watches: HashMap<Bytes, Watch>,
 }
 
 impl Registry {
@@ -69,5 +75,33 @@ impl Registry {
         if !queue.is_empty() {
             self.queues.insert(key, queue);
         }
+    }
+
+    #[cfg(feature = "port")]
+    pub(crate) fn watch(&mut self, key: &Bytes) -> u64 {
+        let watch = self.watches.entry(key.clone()).or_default();
+        watch.holders += 1;
+        watch.changes
+    }
+
+    #[cfg(feature = "port")]
+    pub(crate) fn unwatch(&mut self, key: &[u8]) {
+        if let Some(watch) = self.watches.get_mut(key) {
+            watch.holders -= 1;
+            if watch.holders == 0 {
+                self.watches.remove(key);
+            }
+        }
+    }
+
+    pub(crate) fn changed(&mut self, key: &[u8]) {
+        if let Some(watch) = self.watches.get_mut(key) {
+            watch.changes += 1;
+        }
+    }
+
+    #[cfg(feature = "port")]
+    pub(crate) fn changes(&self, key: &[u8]) -> u64 {
+        self.watches.get(key).map_or(0, |watch| watch.changes)
     }
 }

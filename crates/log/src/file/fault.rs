@@ -1,7 +1,7 @@
 //! A directory whose Nth I/O fails. A test runs one scripted workload with N = 0, 1, 2 ... until no fault fires any more,
 //! and so has seen every I/O of the workload fail once.
 
-use super::{Directory, File, OpenMode};
+use super::{Claim, ClaimGuard, Directory, File, OpenMode};
 use quintet_core::{Error, ErrorKind, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -152,6 +152,10 @@ impl Directory for FaultDirectory {
 
     fn sync(&self) -> Result<()> {
         run(&self.plan, "sync", "directory", 0, || self.inner.sync())
+    }
+
+    fn claim(&self, claim: Claim) -> Result<ClaimGuard> {
+        run(&self.plan, "claim", "directory", 0, || self.inner.claim(claim))
     }
 }
 

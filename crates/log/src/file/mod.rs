@@ -71,6 +71,37 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// What the system answers. After an error the state of unsynced changes is unknown; do not retry.
     fn sync(&self) -> Result<()>;
+
+    /// Claims the directory for as long as the answer lives, against other processes and against others in this one. The
+    /// claim ends with the process, however that ends. A directory that only one process can see needs none: the default.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when somebody else has a claim that excludes this one; what the system answers.
+    fn claim(&self, _claim: Claim) -> Result<ClaimGuard> {
+        Ok(ClaimGuard(None))
+    }
+}
+
+/// What [`Directory::claim`] asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// To be alone: for whoever writes.
+    Alone,
+    /// That nobody is alone: for readers. Creates nothing; where nobody ever wrote there is nothing to claim.
+    Readers,
+}
+
+/// A claim on a directory, given back when dropped.
+#[derive(Debug)]
+#[must_use = "dropping it gives the claim back"]
+pub struct ClaimGuard(Option<std::fs::File>);
+
+impl ClaimGuard {
+    /// Whether there is a lock behind it that others see.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 /// An open file. Positioned I/O only, so one handle serves many threads. No operation buffers, copies or allocates.

@@ -1,7 +1,7 @@
 //! The seam over the operating system: pread, pwrite, fdatasync, fallocate. What production uses.
 
-use super::{Directory, File, OpenMode, check_name, io_error, write_zeros};
-use quintet_core::Result;
+use super::{Claim, ClaimGuard, Directory, File, OpenMode, check_name, io_error, write_zeros};
+use quintet_core::{Error, ErrorKind, Result};
 use rustix::{fs::FallocateFlags, io::Errno};
 use std::{
     fs,
@@ -10,6 +10,9 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// The file that claims are made on. It stays, empty.
+const LOCK: &str = "LOCK";
 
 /// A directory of the file system.
 #[derive(Debug)]
@@ -108,6 +111,37 @@ impl Directory for OsDirectory {
         self.handle
             .sync_all()
             .map_err(|error| io_error(error, format_args!("sync directory {}", self.path.display())))
+    }
+
+    fn claim(&self, claim: Claim) -> Result<ClaimGuard> {
+        let path = self.path.join(LOCK);
+        let named = |error| io_error(error, format_args!("lock {}", path.display()));
+        let mut options = fs::OpenOptions::new();
+        options.read(true);
+        if claim == Claim::Alone {
+            options.write(true).create(true).truncate(false);
+        }
+        let file = match options.open(&path) {
+            Err(error) if claim == Claim::Readers && error.kind() == Os::NotFound => {
+                return Ok(ClaimGuard(None));
+            }
+            opened => opened.map_err(named)?,
+        };
+        let locked = match claim {
+            Claim::Alone => file.try_lock(),
+            Claim::Readers => file.try_lock_shared(),
+        };
+        match locked {
+            Ok(()) => Ok(ClaimGuard(Some(file))),
+            Err(fs::TryLockError::WouldBlock) => {
+                let what = format!(
+                    "directory {} is in use by another store or process",
+                    self.path.display()
+                );
+                Err(Error::new(ErrorKind::Unavailable, what))
+            }
+            Err(fs::TryLockError::Error(error)) => Err(named(error)),
+        }
     }
 }
 

@@ -1,7 +1,14 @@
 //! Keys as such: DEL, EXISTS, TYPE, RENAME, COPY, KEYS, SCAN and the like.
 
 use super::{Call, Fail, NO_KEY, Outcome, SYNTAX, fail, is_string};
-use crate::{effect::Effect, port::pattern, value::Value};
+use crate::{
+    effect::{Effect, Slot},
+    port::{
+        pattern,
+        session::{DATABASES, key_in},
+    },
+    value::{Bytes, Value},
+};
 
 pub(super) fn del(call: &mut Call<'_, '_, '_>) -> Outcome {
     if call.len() > 2 {
@@ -65,7 +72,16 @@ pub(super) fn rename(call: &mut Call<'_, '_, '_>) -> Outcome {
     Ok(())
 }
 
-/// Its target may be in another database, so it runs under all locks.
+/// The database that COPY's options name; `None` = they name none, or are wrong.
+pub(crate) fn copy_database(arguments: &[Bytes]) -> Option<u8> {
+    let at = arguments
+        .iter()
+        .skip(3)
+        .position(|word| word.eq_ignore_ascii_case(b"DB"))?;
+    let number = super::parse_int(arguments.get(at + 4)?)?;
+    u8::try_from(number).ok().filter(|number| *number < DATABASES)
+}
+
 pub(super) fn copy(call: &mut Call<'_, '_, '_>) -> Outcome {
     let (mut replace, mut database) = (false, call.session.database);
     let mut at = 3;
@@ -74,17 +90,14 @@ pub(super) fn copy(call: &mut Call<'_, '_, '_>) -> Outcome {
             replace = true;
         } else if call.is(at, "DB") && at + 1 < call.len() {
             at += 1;
-            let number = u8::try_from(call.int(at)?).ok().filter(|number| *number < 16);
-            database = number.ok_or_else(|| fail("ERR DB index is out of range"))?;
+            call.int(at)?;
+            database = copy_database(call.arguments).ok_or_else(|| fail("ERR DB index is out of range"))?;
         } else {
             return Err(fail(SYNTAX));
         }
         at += 1;
     }
-    let (from, to) = (
-        call.key(1),
-        crate::port::session::key_in(database, call.argument(2)),
-    );
+    let (from, to) = (call.key(1), key_in(database, call.argument(2)));
     if from == to {
         return Err(fail("ERR source and destination objects are the same"));
     }
@@ -101,13 +114,20 @@ pub(super) fn copy(call: &mut Call<'_, '_, '_>) -> Outcome {
     Ok(())
 }
 
+/// How often RANDOMKEY picks before it walks.
+const TRIES: usize = 128;
+
+fn is_live(slot: &Slot, now_ms: u64) -> bool {
+    slot.expires_ms == 0 || slot.expires_ms > now_ms
+}
+
 /// Live keys of the connection's database.
 fn live(call: &mut Call<'_, '_, '_>) -> Vec<Vec<u8>> {
     let database = call.session.database;
     let now = call.transaction.now_ms();
     let mut keys = Vec::new();
     call.transaction.each(|key, slot| {
-        if key.first() == Some(&database) && (slot.expires_ms == 0 || slot.expires_ms > now) {
+        if key.first() == Some(&database) && is_live(slot, now) {
             keys.push(key[1..].to_vec());
         }
     });
@@ -123,18 +143,31 @@ pub(super) fn keys(call: &mut Call<'_, '_, '_>) -> Outcome {
 }
 
 pub(super) fn dbsize(call: &mut Call<'_, '_, '_>) -> Outcome {
-    let count = live(call).len();
-    call.reply.count(count);
+    let count = call.transaction.inner.table.keys_in(call.session.database);
+    call.reply.int(i64::try_from(count).unwrap_or(i64::MAX));
     Ok(())
 }
 
+/// Looks at a few keys picked at random, and walks over all only if none of them is of this database.
 pub(super) fn random_key(call: &mut Call<'_, '_, '_>) -> Outcome {
-    let keys = live(call);
-    if keys.is_empty() {
+    let database = call.session.database;
+    if call.transaction.inner.table.keys_in(database) == 0 {
         call.reply.null();
-    } else {
-        let at = call.transaction.inner.random() as usize % keys.len();
-        call.reply.bulk(&keys[at]);
+        return Ok(());
+    }
+    for _ in 0..TRIES {
+        let picked = call.transaction.any_key();
+        if let Some(key) = picked.filter(|key| key.first() == Some(&database)) {
+            call.reply.bulk(&key[1..]);
+            return Ok(());
+        }
+    }
+    let keys = live(call);
+    match keys.len() {
+        0 => call.reply.null(),
+        len => call
+            .reply
+            .bulk(&keys[call.transaction.inner.random() as usize % len]),
     }
     Ok(())
 }
@@ -151,7 +184,6 @@ pub(super) fn flush(call: &mut Call<'_, '_, '_>) -> Outcome {
     Ok(())
 }
 
-/// Holds no lock, and so cannot be queued by MULTI.
 pub(super) fn scan(call: &mut Call<'_, '_, '_>) -> Outcome {
     let cursor = std::str::from_utf8(call.argument(1))
         .ok()
@@ -177,27 +209,19 @@ pub(super) fn scan(call: &mut Call<'_, '_, '_>) -> Outcome {
         }
         at += 2;
     }
-    let (next, mut keys) = call.store.scan(cursor, count);
-    let database = call.session.database;
-    keys.retain(|key| {
-        key.first() == Some(&database)
+    let (database, now) = (call.session.database, call.transaction.now_ms());
+    let mut keys: Vec<Bytes> = Vec::new();
+    let next = call.transaction.scan(cursor, count, |key, slot| {
+        let fits = key.first() == Some(&database)
+            && is_live(slot, now)
             && wanted
                 .as_ref()
                 .is_none_or(|wanted| pattern::matches(wanted, &key[1..]))
-    });
-    if let Some(kind) = kind {
-        let mut kept = Vec::new();
-        for key in keys {
-            if call
-                .store
-                .peek(&key)?
-                .is_some_and(|(value, _)| type_name(&value) == kind)
-            {
-                kept.push(key);
-            }
+            && kind.as_ref().is_none_or(|kind| type_name(&slot.value) == kind);
+        if fits {
+            keys.push(key.clone());
         }
-        keys = kept;
-    }
+    });
     call.reply.array(2);
     call.reply.bulk(next.to_string().as_bytes());
     call.reply.array(keys.len());

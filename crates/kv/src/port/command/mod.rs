@@ -13,6 +13,7 @@ mod strings;
 mod table;
 
 pub(crate) use blocking::Block;
+pub(crate) use keys::copy_database;
 pub(crate) use table::{find, table_text};
 
 use super::{reply::Reply, session::Session};
@@ -32,8 +33,12 @@ pub(crate) enum Keys {
     At(usize, isize, usize),
     /// A count at this place, and that many keys behind it.
     Counted(usize),
-    /// All keys there are.
+    /// COPY's: the second may be in another database.
+    Copy,
+    /// All keys there are, at one moment.
     All,
+    /// All keys there are, a shard at a time; at one moment inside a transaction.
+    Walk,
 }
 
 /// How a command runs.

@@ -3,7 +3,7 @@
 //! EXEC runs what was queued in one transaction of the store, under the locks of all its keys and of the watched ones: at
 //! one moment, and in one record of the log. A command that fails leaves no trace; the others go on, as in Redis.
 
-use super::{MAX_QUEUED, Queued, Session};
+use super::{MAX_QUEUED, Queued, Session, database_of, key_in, watch::Watches};
 use crate::{
     Store,
     port::{
@@ -36,16 +36,15 @@ impl Session {
                 return Err(Fail::Line("ERR WATCH inside MULTI is not allowed".into()));
             }
             b"WATCH" => {
-                if self.watched.len() + arguments.len() > MAX_QUEUED {
+                let watches = self.watched.get_or_insert_with(|| Watches::new(&store.inner));
+                if watches.len() + arguments.len() > MAX_QUEUED {
                     return Err(Fail::Line("ERR too many watched keys".into()));
                 }
                 for key in &arguments[1..] {
-                    let key = self.key(key);
-                    let version = store.peek(&key)?.map_or(0, |(_, version)| version);
-                    self.watched.push((key, version));
+                    watches.add(&key_in(self.database, key))?;
                 }
             }
-            _ => self.watched.clear(),
+            _ => self.watched = None,
         }
         reply.ok();
         Ok(())
@@ -58,8 +57,11 @@ impl Session {
         };
         let name = command.0.name;
         let may = match command.0.run {
-            Run::Data(_) => !matches!(name, "SCAN" | "SAVE" | "BGSAVE"),
-            Run::Session => matches!(name, "AUTH" | "CLIENT" | "HELLO" | "PUBLISH" | "UNWATCH"),
+            Run::Data(_) => !matches!(name, "SAVE" | "SHUTDOWN"),
+            Run::Session => matches!(
+                name,
+                "AUTH" | "CLIENT" | "PUBLISH" | "PUBSUB" | "UNWATCH" | "SELECT"
+            ),
         };
         if !may {
             self.spoiled = true;
@@ -79,34 +81,45 @@ impl Session {
     pub(crate) fn forget_transaction(&mut self) {
         self.queue = None;
         self.spoiled = false;
-        self.watched.clear();
+        self.watched = None;
     }
 
     fn exec(&mut self, store: &Store, reply: &mut Reply) -> Result<(), Fail> {
         let Some(queue) = self.queue.take() else {
             return Err(Fail::Line("ERR EXEC without MULTI".into()));
         };
-        let (spoiled, watched) = (self.spoiled, std::mem::take(&mut self.watched));
+        let (spoiled, watched) = (self.spoiled, self.watched.take());
         self.forget_transaction();
         if spoiled {
             let text = "EXECABORT Transaction discarded because of previous errors.";
             return Err(Fail::Line(text.into()));
         }
-        let all = queue.iter().any(|(command, _)| locks_all(command));
-        let mut keys: Vec<Vec<u8>> = watched.iter().map(|(key, _)| key.clone()).collect();
+        let all = queue.iter().any(|(command, _)| locks_all(command, true));
+        let mut keys: Vec<Vec<u8>> = watched
+            .iter()
+            .flat_map(Watches::keys)
+            .map(|key| key.to_vec())
+            .collect();
+        let mut database = self.database;
         for (command, arguments) in &queue {
-            keys.extend(keys_of(command, arguments).into_iter().map(|key| self.key(key)));
+            if command.name == "SELECT" {
+                database = database_of(arguments).unwrap_or(database);
+            }
+            keys.extend(keys_of(command, arguments, database));
         }
+        let first_database = self.database;
         let begun = reply.bytes.len();
         self.in_exec = true;
         let mut body = |transaction: &mut Transaction<'_>| -> CoreResult<()> {
             reply.bytes.truncate(begun);
             transaction.group();
-            for (key, version) in &watched {
-                if transaction.slot(key)?.map_or(0, |slot| slot.version) != *version {
-                    reply.null_array();
-                    return Ok(());
-                }
+            // Evictions may run the whole once more.
+            self.database = first_database;
+            if let Some(watched) = &watched
+                && !watched.hold(transaction)?
+            {
+                reply.null_array();
+                return Ok(());
             }
             reply.array(queue.len());
             for (command, arguments) in &queue {
