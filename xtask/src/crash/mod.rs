@@ -26,6 +26,7 @@ Runs every stage, or the one named:
   blocks  the block store on a simulated disk: the same              (N random cases of each property)
   vectors the vector store: power cuts and failing I/O on a simulated disk, kill -9 on a
           real directory, random histories                           (N images and cases, N / 20 rounds)
+  stm     contexts: the same, kill -9, readers beside writers        (N / 20 rounds of each)
   kill    the server, killed with -9 under load and started again    (N / 20 rounds at each durability)
   power   the block store's real system calls, LMDB's included, cut  (5 N power cuts)
           off at random moments; needs a C compiler as `cc`
@@ -52,7 +53,7 @@ struct Stage {
     work: Work,
 }
 
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 7] = [
     Stage {
         name: "log",
         work: Work::Tests {
@@ -71,6 +72,13 @@ const STAGES: [Stage; 6] = [
         name: "vectors",
         work: Work::Tests {
             package: "quintet-shard",
+            filter: "crash",
+        },
+    },
+    Stage {
+        name: "stm",
+        work: Work::Tests {
+            package: "quintet-stm",
             filter: "crash",
         },
     },

@@ -64,6 +64,7 @@ impl State {
         }
         loop {
             self.clear();
+            self.forget_reads();
             self.reads.begin(&shared.domain, Isolation::Raw, false);
             let done = self
                 .buffer(shared, path, needs, op.clone())

@@ -26,7 +26,7 @@ impl Shared {
                 self.check_size(&cell.path, new)?;
             }
         }
-        let is_recorded = isolation != Isolation::Raw || self.config.record_raw || self.is_durable;
+        let is_recorded = isolation != Isolation::Raw || self.config.record_raw || self.is_durable();
         let changes_keys = |write: &Write| write.old.is_some() != write.new.is_some();
         if !is_recorded && messages.is_empty() && !writes.iter().any(changes_keys) {
             return Ok(None);
@@ -67,7 +67,7 @@ impl Shared {
             self.index.insert(Arc::clone(cell));
         }
         let (created, removed) = (draft.created.clone(), draft.removed.clone());
-        let entered = lock(&self.journal).enter(&self.domain, at_least, &self.config, draft);
+        let entered = lock(&self.journal).enter(self, at_least, draft);
         match entered {
             Ok(version) => {
                 removed.iter().for_each(|path| self.index.remove(path));

@@ -2,12 +2,15 @@
 
 use super::{
     Change, ChangeSet, ContextConfig, Image, Message, Path, Schema, Shared, Snapshot, Value,
+    horizon::Horizon,
     index::Index,
     journal::{Journal, Needed, undo},
     record,
     zone::Capability,
 };
 use crate::{Error, Isolation, Result, Stamp, Transaction, primitive::lock, protocol::domain::Domain};
+use quintet_core::Commit;
+use quintet_log::Log;
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -37,7 +40,7 @@ impl Context {
     /// An empty context in memory, with default limits. The name is for logs.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self::assemble(name, ContextConfig::default(), Journal::default(), false)
+        Self::assemble(name, ContextConfig::default(), Journal::default(), None)
     }
 
     /// An empty context in memory.
@@ -46,10 +49,10 @@ impl Context {
     /// A limit out of its range.
     pub fn with_config(name: &str, config: ContextConfig) -> Result<Self> {
         config.validate()?;
-        Ok(Self::assemble(name, config, Journal::default(), false))
+        Ok(Self::assemble(name, config, Journal::default(), None))
     }
 
-    pub(super) fn assemble(name: &str, config: ContextConfig, journal: Journal, is_durable: bool) -> Self {
+    pub(super) fn assemble(name: &str, config: ContextConfig, journal: Journal, log: Option<Log>) -> Self {
         let index = Index::new();
         journal
             .structure
@@ -60,11 +63,12 @@ impl Context {
                 name: Arc::from(name),
                 config,
                 domain: Domain::new(journal.version),
+                horizon: Horizon::new(journal.version, log.is_some()),
+                log,
                 index,
                 journal: Mutex::new(journal),
                 needed: Needed::new(),
                 schema: RwLock::default(),
-                is_durable,
                 checkpoint: Mutex::default(),
                 delivery: Mutex::default(),
             }),
@@ -77,13 +81,15 @@ impl Context {
         &self.shared.name
     }
 
-    /// The version that the last recorded commit made.
+    /// The version that the last recorded commit made; in a durable context the last one that is as durable as its
+    /// level asks. Takes a lock.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.shared.version()
+        let newest = lock(&self.shared.journal).version;
+        newest.min(self.shared.reportable())
     }
 
-    /// How many values there are.
+    /// How many values there are in memory now, durable or not: for limits and gauges.
     #[must_use]
     pub fn len(&self) -> usize {
         lock(&self.shared.journal).structure.len()
@@ -97,8 +103,11 @@ impl Context {
 
     /// The latest committed value at a path, outside any transaction.
     ///
+    /// In a durable context this waits for the write of it to be as durable as the log's level asks, if it is not yet:
+    /// no reply reports what a power cut can take back.
+    ///
     /// # Errors
-    /// A bad path; a zone that forbids reading.
+    /// A bad path; a zone that forbids reading; [`Error::Log`] when the write of the value has failed to become durable.
     pub fn get(&self, path: &str) -> Result<Option<Value>> {
         self.get_stamped(path).map(|(value, _)| value)
     }
@@ -116,33 +125,45 @@ impl Context {
             if let Some(cell) = self.shared.index.get(path.as_str())
                 && let (Some(value), stamp) = cell.read()
             {
+                self.shared.settle(stamp.version())?;
                 return Ok((Some(value), stamp));
             }
             let gap = self.shared.index.gap(path.as_str());
             let stamp = gap.word().stamp();
             if self.shared.index.with(path.as_str(), |_| ()).is_none() && gap.word().stamp() == stamp {
+                self.shared.settle(stamp.version())?;
                 return Ok((None, stamp));
             }
             std::thread::yield_now();
         }
     }
 
-    /// A frozen view of everything. O(1) in the number of values.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot::take(&self.shared)
+    /// A frozen view of everything. O(1) in the number of values. In a durable context it waits until all that it shows
+    /// is as durable as the log's level asks.
+    ///
+    /// # Errors
+    /// [`Error::Log`] when something that it would show has failed to become durable.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let (snapshot, version) = {
+            let mut journal = lock(&self.shared.journal);
+            (Snapshot::take_locked(&self.shared, &mut journal), journal.version)
+        };
+        self.shared.settle(version)?;
+        Ok(snapshot)
     }
 
-    /// The newest `count` change sets, oldest first; at most as many as are kept.
+    /// The newest `count` change sets, oldest first; at most as many as are kept. None that is not as durable as the
+    /// log's level asks.
     #[must_use]
     pub fn history(&self, count: usize) -> Vec<Arc<ChangeSet>> {
-        lock(&self.shared.journal).history(count)
+        lock(&self.shared.journal).history(count, self.shared.reportable())
     }
 
-    /// The change set that made a version, if it is still kept.
+    /// The change set that made a version, if it is still kept, and as durable as the log's level asks.
     #[must_use]
     pub fn change_set(&self, version: u64) -> Option<Arc<ChangeSet>> {
-        lock(&self.shared.journal).change_set(version)
+        let set = lock(&self.shared.journal).change_set(version);
+        set.filter(|_| version <= self.shared.reportable())
     }
 
     /// What is different at version `to` from version `from`, by what was recorded; either may be the newer.
@@ -150,7 +171,7 @@ impl Context {
     /// # Errors
     /// [`Error::NoSuchVersion`] when one is not kept.
     pub fn diff(&self, from: u64, to: u64) -> Result<Vec<Change>> {
-        lock(&self.shared.journal).diff(from, to)
+        lock(&self.shared.journal).diff(from, to, self.shared.reportable())
     }
 
     /// The state at a version: the present one with what was recorded since taken back. Raw writes that were not recorded
@@ -161,7 +182,7 @@ impl Context {
     pub fn replay(&self, to: u64) -> Result<Image> {
         let (present, newer) = {
             let mut journal = lock(&self.shared.journal);
-            let newer = journal.since(to)?;
+            let newer = journal.since(to, self.shared.reportable())?;
             (Snapshot::take_locked(&self.shared, &mut journal), newer)
         };
         let mut image = present.image();
@@ -201,7 +222,7 @@ impl Context {
         Ok(())
     }
 
-    /// Messages that wait for delivery.
+    /// Messages that wait for delivery, also those of commits that are not durable yet.
     #[must_use]
     pub fn undelivered(&self) -> usize {
         lock(&self.shared.journal).outbox.len()
@@ -216,25 +237,42 @@ impl Context {
     pub fn deliver(&self, mut receive: impl FnMut(&Message) -> std::result::Result<(), ()>) -> Result<usize> {
         let _one_at_a_time = lock(&self.shared.delivery);
         let mut count = 0;
-        loop {
-            let Some(message) = lock(&self.shared.journal).outbox.front().cloned() else {
-                break;
+        let mut settled = 0;
+        let result = loop {
+            let (message, last, version) = {
+                let journal = lock(&self.shared.journal);
+                let Some(message) = journal.outbox.front().cloned() else {
+                    break Ok(());
+                };
+                (message, journal.last_message(), journal.version)
             };
+            if message.id > settled {
+                // Of what may still be undone nobody is told.
+                if let Err(error) = self.shared.settle(version) {
+                    break Err(error);
+                }
+                settled = last;
+            }
             if receive(&message).is_err() {
-                break;
+                break Ok(());
             }
             let mut journal = lock(&self.shared.journal);
-            if let Some(log) = &journal.log {
-                log.append(&record::encode_delivered(message.id))
-                    .map_err(Error::Log)?;
+            if let Some(log) = &self.shared.log
+                && let Err(error) = log.append(&record::encode_delivered(message.id))
+            {
+                break Err(Error::Log(error));
             }
             journal.outbox.pop_front();
             count += 1;
+        };
+        if let Some(log) = self.shared.log.as_ref().filter(|_| count > 0) {
+            let committed = log.commit().and_then(|commit| match commit {
+                Commit::Done => Ok(()),
+                Commit::Pending(seq) => log.wait_durable(seq, None),
+            });
+            committed.map_err(Error::Log)?;
         }
-        if count > 0 {
-            self.shared.make_durable()?;
-        }
-        Ok(count)
+        result.map(|()| count)
     }
 }
 

@@ -4,14 +4,14 @@
 //! the whole state at a log position, after which older records are given back. Heavy values live in memory only.
 
 use super::{
-    Context, ContextConfig, Shared, Snapshot,
+    Context, ContextConfig, Snapshot,
     cell::Cell,
     change::{ChangeSet, Message},
     journal::{Image, Journal, apply},
     record::{self, Record},
 };
 use crate::{Error, Result, primitive::lock};
-use quintet_core::{Clock, Commit, Seq};
+use quintet_core::{Clock, Seq};
 use quintet_log::{Directory, Log, LogConfig, Recovery, snapshot};
 use std::{collections::VecDeque, sync::Arc};
 
@@ -78,7 +78,7 @@ impl Replayed {
         Ok(())
     }
 
-    fn into_journal(self, log: Log) -> Journal {
+    fn into_journal(self) -> Journal {
         let mut journal = Journal::default();
         for (path, value) in &self.image {
             let cell = Arc::new(Cell::new(path.clone()));
@@ -89,7 +89,6 @@ impl Replayed {
         for set in self.sets {
             journal.push(set, self.keep);
         }
-        journal.log = Some(log);
         journal
     }
 }
@@ -125,7 +124,7 @@ impl Context {
             &mut |_, bytes| replayed.take(bytes),
         )
         .map_err(Error::Log)?;
-        let context = Self::assemble(name, config, replayed.into_journal(log), true);
+        let context = Self::assemble(name, config, replayed.into_journal(), Some(log));
         *lock(&context.shared.checkpoint) = Some(directory);
         Ok((context, recovery))
     }
@@ -143,14 +142,14 @@ impl Context {
             return Ok(());
         };
         let (view, log, seq, head, messages) = {
-            // One moment of state, log position and outbox: commits enter under this lock.
-            let mut journal = lock(&self.shared.journal);
-            let Some(log) = journal.log.clone() else {
+            let Some(log) = &self.shared.log else {
                 return Ok(());
             };
+            // One moment of state, log position and outbox: commits enter under this lock.
+            let mut journal = lock(&self.shared.journal);
             let view = Snapshot::take_locked(&self.shared, &mut journal);
             let head = record::encode_head(journal.version, journal.last_message());
-            (view, log.clone(), log.last(), head, journal.outbox.clone())
+            (view, log, log.last(), head, journal.outbox.clone())
         };
         let write = || -> quintet_core::Result<()> {
             log.sync()?;
@@ -173,23 +172,9 @@ impl Context {
     /// # Errors
     /// [`Error::Log`].
     pub fn close(&self) -> Result<()> {
-        let log = lock(&self.shared.journal).log.clone();
-        log.map_or(Ok(()), |log| log.close().map_err(Error::Log))
-    }
-}
-
-impl Shared {
-    /// What the log's level asks before a reply: handed to the kernel, or synced.
-    pub(super) fn make_durable(&self) -> Result<()> {
-        if !self.is_durable {
-            return Ok(());
-        }
-        let Some(log) = lock(&self.journal).log.clone() else {
-            return Ok(());
-        };
-        match log.commit().map_err(Error::Log)? {
-            Commit::Done => Ok(()),
-            Commit::Pending(seq) => log.wait_durable(seq, None).map_err(Error::Log),
+        match &self.shared.log {
+            Some(log) => log.close().map_err(Error::Log),
+            None => Ok(()),
         }
     }
 }

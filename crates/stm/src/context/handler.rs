@@ -168,8 +168,13 @@ impl MessageHandler<Keyed> for ContextHandler {
         }
         self.open()?;
         let result = self.write(message).map_err(refusal);
-        if result.is_err() && self.state.is_empty() {
-            self.end();
+        if result.is_err() {
+            // A refusal leaves without a commit.
+            let rests_on = self.state.rests_on();
+            if self.state.is_empty() {
+                self.end();
+            }
+            self.context.shared.settle(rests_on)?;
         }
         result
     }
@@ -188,9 +193,10 @@ impl MessageHandler<Keyed> for ContextHandler {
         }
         self.state.isolation = self.isolation;
         let committed = self.state.commit(&self.context.shared);
+        let rests_on = self.state.rests_on();
         self.end();
         committed.map_err(refusal)?;
-        self.context.shared.make_durable()?;
+        self.context.shared.settle(rests_on)?;
         Ok(Commit::Done)
     }
 }

@@ -5,6 +5,7 @@
 //! versions is the order of the change sets, of the log's records, and of what readers see.
 
 use super::{
+    Shared,
     cell::Cell,
     change::{Change, ChangeSet, Message, merge},
     path::Path,
@@ -13,7 +14,6 @@ use super::{
 };
 use crate::{Error, Result, protocol::domain::Domain};
 use im::OrdMap;
-use quintet_log::Log;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -39,7 +39,6 @@ pub(crate) struct Journal {
     last_message: u64,
     /// Versions of living snapshots, with how many there are of each.
     snapshots: BTreeMap<u64, usize>,
-    pub(crate) log: Option<Log>,
 }
 
 /// What a commit wants recorded.
@@ -52,13 +51,13 @@ pub(crate) struct Draft {
 impl Journal {
     /// Gives the draft a version that is not below `at_least`, logs it, and enters it everywhere. Nothing has happened if
     /// this fails.
-    pub(crate) fn enter(
-        &mut self,
-        domain: &Domain,
-        at_least: u64,
-        limits: &super::ContextConfig,
-        mut draft: Draft,
-    ) -> Result<u64> {
+    pub(crate) fn enter(&mut self, shared: &Shared, at_least: u64, mut draft: Draft) -> Result<u64> {
+        let Shared {
+            domain,
+            config: limits,
+            horizon,
+            ..
+        } = shared;
         let too_many = |what, size: usize, limit| Error::TooLarge {
             at: "context".into(),
             what,
@@ -82,9 +81,11 @@ impl Journal {
         for (message, id) in draft.set.messages.iter_mut().zip(self.last_message + 1..) {
             message.id = id;
         }
-        if let Some(log) = &self.log {
-            log.append(&record::encode_change_set(&draft.set))
+        if let Some(log) = &shared.log {
+            let seq = log
+                .append(&record::encode_change_set(&draft.set))
                 .map_err(Error::Log)?;
+            horizon.appended(seq, version);
         }
         self.last_message += draft.set.messages.len() as u64;
         self.outbox.extend(draft.set.messages.iter().cloned());
@@ -122,10 +123,11 @@ impl Journal {
         self.last_message
     }
 
-    /// The newest change sets, oldest first.
-    pub(crate) fn history(&self, count: usize) -> Vec<Arc<ChangeSet>> {
-        let skip = self.ring.len().saturating_sub(count);
-        self.ring.iter().skip(skip).cloned().collect()
+    /// The newest change sets up to a version, oldest first.
+    pub(crate) fn history(&self, count: usize, newest: u64) -> Vec<Arc<ChangeSet>> {
+        let end = self.ring.partition_point(|set| set.version <= newest);
+        let start = end.saturating_sub(count);
+        self.ring.range(start..end).cloned().collect()
     }
 
     pub(crate) fn change_set(&self, version: u64) -> Option<Arc<ChangeSet>> {
@@ -133,14 +135,15 @@ impl Journal {
         self.ring.get(at).cloned()
     }
 
-    fn within(&self, version: u64) -> Result<()> {
-        if (self.base_version..=self.version).contains(&version) {
+    fn within(&self, version: u64, newest: u64) -> Result<()> {
+        let newest = newest.min(self.version);
+        if (self.base_version..=newest).contains(&version) {
             return Ok(());
         }
         Err(Error::NoSuchVersion {
             version,
             oldest: self.base_version,
-            newest: self.version,
+            newest,
         })
     }
 
@@ -152,10 +155,10 @@ impl Journal {
             .take_while(move |set| set.version <= up_to)
     }
 
-    /// What is different at `to` from `from`, by what was recorded.
-    pub(crate) fn diff(&self, from: u64, to: u64) -> Result<Vec<Change>> {
-        self.within(from)?;
-        self.within(to)?;
+    /// What is different at `to` from `from`, by what was recorded. Neither may be beyond `newest`.
+    pub(crate) fn diff(&self, from: u64, to: u64, newest: u64) -> Result<Vec<Change>> {
+        self.within(from, newest)?;
+        self.within(to, newest)?;
         if from <= to {
             return Ok(merge(self.between(from, to)));
         }
@@ -167,8 +170,8 @@ impl Journal {
     }
 
     /// The change sets after a version, newest first: what to undo to get back to it.
-    pub(crate) fn since(&self, version: u64) -> Result<Vec<Arc<ChangeSet>>> {
-        self.within(version)?;
+    pub(crate) fn since(&self, version: u64, newest: u64) -> Result<Vec<Arc<ChangeSet>>> {
+        self.within(version, newest)?;
         let newer = self.ring.iter().rev().take_while(|set| set.version > version);
         Ok(newer.cloned().collect())
     }

@@ -10,6 +10,7 @@
 //! | `journal` | the order of commits: versions, history, outbox, log |
 //! | `snapshot` | a frozen view |
 //! | `record`, `durable` | bytes in the log, and the way back from them |
+//! | `horizon` | what is durable enough to be reported |
 //! | `request` | a transaction as data |
 //! | `handler` | a context as a message handler |
 
@@ -22,6 +23,7 @@ mod config;
 mod context;
 mod durable;
 mod handler;
+mod horizon;
 mod index;
 mod journal;
 mod path;
@@ -50,11 +52,12 @@ pub use tx::ContextTx;
 pub use value::Value;
 pub use zone::{Capability, Zone};
 
-use crate::{Error, Result, primitive::lock, protocol::domain::Domain};
+use crate::{Error, Result, protocol::domain::Domain};
 use cell::Cell;
+use horizon::Horizon;
 use index::Index;
 use journal::{Journal, Needed};
-use quintet_log::Directory;
+use quintet_log::{Directory, Log};
 use std::sync::{Arc, Mutex, RwLock};
 
 /// What all handles of one context share.
@@ -66,7 +69,9 @@ struct Shared {
     journal: Mutex<Journal>,
     needed: Needed,
     schema: RwLock<Schema>,
-    is_durable: bool,
+    /// A durable context has one.
+    log: Option<Log>,
+    horizon: Horizon,
     /// Where checkpoints go. Locked while one is written.
     checkpoint: Mutex<Option<Arc<dyn Directory>>>,
     /// Locked while messages are delivered.
@@ -102,8 +107,26 @@ impl Shared {
         }
     }
 
-    fn version(&self) -> u64 {
-        lock(&self.journal).version
+    /// Whether commits go to a log.
+    fn is_durable(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// The last version that may be reported; `u64::MAX` in a context without a log.
+    fn reportable(&self) -> u64 {
+        self.horizon.version(self.log.as_ref())
+    }
+
+    /// Waits until everything up to a version may be reported. One load if it may be already.
+    ///
+    /// # Errors
+    /// [`Error::Log`] when it never may be.
+    #[inline]
+    fn settle(&self, version: u64) -> Result<()> {
+        match &self.log {
+            Some(log) if !self.horizon.covers(version) => self.horizon.reach(log, version),
+            _ => Ok(()),
+        }
     }
 }
 

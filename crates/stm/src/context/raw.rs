@@ -26,7 +26,7 @@ impl Shared {
         admin: bool,
         label: Label,
     ) -> Option<Result<()>> {
-        if self.is_durable || self.config.record_raw {
+        if self.is_durable() || self.config.record_raw {
             return None;
         }
         let cell = self.index.get(path)?;

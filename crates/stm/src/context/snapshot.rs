@@ -23,10 +23,6 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn take(shared: &Arc<Shared>) -> Self {
-        Self::take_locked(shared, &mut lock(&shared.journal))
-    }
-
     pub(super) fn take_locked(shared: &Arc<Shared>, journal: &mut Journal) -> Self {
         Self {
             version: journal.open_snapshot(&shared.domain, &shared.needed),

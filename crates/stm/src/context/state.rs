@@ -35,6 +35,8 @@ pub(crate) struct State {
     /// Where in `writes` a path is that this transaction makes; the shared index does not know it yet.
     made: HashMap<Path, usize, foldhash::fast::RandomState>,
     messages: Vec<Message>,
+    /// The latest version read in what `reads` has forgotten.
+    read_before: u64,
     /// The clock when the attempt began.
     pub(super) began: u64,
     pub(crate) written: bool,
@@ -68,6 +70,7 @@ impl State {
             writes: Vec::new(),
             index: HashMap::default(),
             made: HashMap::default(),
+            read_before: 0,
             began: 0,
             messages: Vec::new(),
             written: false,
@@ -77,6 +80,7 @@ impl State {
 
     pub(crate) fn begin(&mut self, shared: &Shared, aged: bool) {
         self.clear();
+        self.read_before = 0;
         self.began = shared.domain.now();
         self.reads.begin(&shared.domain, self.isolation, aged);
     }
@@ -165,6 +169,18 @@ impl State {
                 (false, self.reads.seen(gap).unwrap_or_default())
             }
         })
+    }
+
+    /// Forgets what was read, but for how late it was.
+    pub(super) fn forget_reads(&mut self) {
+        self.read_before = self.read_before.max(self.reads.latest());
+    }
+
+    /// The latest version that an answer of this attempt can rest on: of what it has read and of what it has recorded.
+    pub(crate) fn rests_on(&self) -> u64 {
+        self.read_before
+            .max(self.reads.latest())
+            .max(self.committed.unwrap_or(0))
     }
 
     /// Whether nothing is buffered.

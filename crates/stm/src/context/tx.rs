@@ -172,12 +172,12 @@ impl Context {
     /// Runs a body as a transaction and answers what it did, with the version that it made: `None` if it recorded
     /// nothing, because it only read or is raw.
     ///
-    /// In a durable context at level full this blocks until the record is on stable storage.
+    /// In a durable context this blocks until what it wrote, and what it read, is as durable as the log's level asks.
     ///
     /// # Errors
     /// What the body or one of its operations refused: nothing has happened then. [`Error::Conflict`] or
-    /// [`Error::TimedOut`] when a limit is set. [`Error::Log`] when the log refused; if its kind is `Poisoned` the commit
-    /// is in memory and may or may not be on disk.
+    /// [`Error::TimedOut`] when a limit is set. [`Error::Log`] when the log refused; if its kind is `Poisoned` the commit, or
+    /// one that it has read, is in memory and may or may not be on disk: nobody is shown it before a restart has told.
     pub fn transact<R>(
         &self,
         how: &Transaction,
@@ -197,11 +197,15 @@ impl Context {
         let ended = run(&self.shared.domain, how, &mut attempts);
         let mut state = attempts.tx.state;
         let version = state.committed;
+        let rests_on = if self.shared.is_durable() {
+            state.rests_on()
+        } else {
+            0
+        };
         state.clear();
         STATE.set(Some(state));
-        if version.is_some() {
-            self.shared.make_durable()?;
-        }
+        // Also a refusal says something about what was read.
+        self.shared.settle(rests_on)?;
         ended.map(|output| (output, version))
     }
 

@@ -80,6 +80,13 @@ impl ReadSet {
         &self.reads
     }
 
+    /// The latest version seen.
+    #[cfg(not(quintet_loom))]
+    pub(crate) fn latest(&self) -> u64 {
+        let versions = self.reads.iter().map(|read| read.stamp.version());
+        versions.max().unwrap_or(0)
+    }
+
     /// The variables whose change ended the attempt.
     pub(crate) fn rivals(&self) -> &[&'static Slot] {
         &self.rivals

@@ -65,7 +65,7 @@ fn what_is_not_kept_is_refused_with_the_range() {
         context
             .run(Isolation::Hybrid, |tx| tx.set(&format!("k{}", n % 4), n))
             .unwrap();
-        states.push((context.version(), context.snapshot().image()));
+        states.push((context.version(), context.snapshot().unwrap().image()));
     }
     let kept = context.history(100);
     assert_eq!(kept.len(), 3);

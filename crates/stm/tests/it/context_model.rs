@@ -139,7 +139,7 @@ fn open(directory: &Arc<MemDirectory>) -> Context {
 }
 
 fn agrees(context: &Context, model: &Model) {
-    let image = context.snapshot().image();
+    let image = context.snapshot().unwrap().image();
     let found: Vec<_> = image
         .iter()
         .map(|(path, value)| (path.as_str(), value.clone()))
@@ -182,7 +182,7 @@ proptest! {
                     prop_assert_eq!(context.version(), version);
                 }
                 Step::Checkpoint => context.checkpoint().unwrap(),
-                Step::Look => views.push((context.snapshot(), model.clone())),
+                Step::Look => views.push((context.snapshot().unwrap(), model.clone())),
             }
             agrees(&context, &model);
             for (view, model) in &views {

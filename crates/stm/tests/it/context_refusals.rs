@@ -11,13 +11,13 @@ fn refused(
     kind: ErrorKind,
     body: impl Fn(&mut ContextTx<'_>) -> Step<()>,
 ) {
-    let before = context.snapshot().image();
+    let before = context.snapshot().unwrap().image();
     for isolation in Isolation::ALL {
         let error = context.run(isolation, |tx| body(tx)).unwrap_err();
         assert!(error.to_string().contains(expected), "{isolation}: {error}");
         assert_eq!(error.kind(), kind, "{isolation}: {error}");
     }
-    assert_eq!(context.snapshot().image(), before);
+    assert_eq!(context.snapshot().unwrap().image(), before);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn zones_refuse_what_they_do_not_allow() {
             tx.set("SIG_go", 1_i64)
         })
         .unwrap();
-    assert!(context.get("INTERNAL_x").is_err() && context.snapshot().get("INTERNAL_x").is_none());
+    assert!(context.get("INTERNAL_x").is_err() && context.snapshot().unwrap().get("INTERNAL_x").is_none());
 }
 
 #[test]

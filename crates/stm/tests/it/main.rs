@@ -2,14 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+/// How often a crash test goes round: `cargo xtask crash` asks for more.
+fn crash_rounds(by_default: usize) -> usize {
+    std::env::var("CRASH_ROUNDS").map_or(by_default, |rounds| rounds.parse().unwrap())
+}
+
 mod context_anomalies;
-mod context_durable;
 mod context_handler;
 mod context_history;
 mod context_invariants;
-mod context_kill;
 mod context_model;
 mod context_refusals;
+mod crash_context;
+mod crash_kill;
+mod crash_replies;
 mod interleave;
 mod invariants;
 mod retry;
