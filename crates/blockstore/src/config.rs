@@ -43,6 +43,10 @@ pub struct Config {
     pub max_workers: usize,
     /// How a worker finds a block. Default: [`Lookup::Index`].
     pub lookup: Lookup,
+    /// Whether the data file is mapped into memory, so that a port sends blocks without copying them first: address space
+    /// of `capacity_bytes`, and no memory of its own. Where the system refuses the map, blocks are copied as with `false`.
+    /// Default `true`.
+    pub map_data: bool,
     /// Whether the embedded `get` checks content against its name: some 0.7 ms per MiB. Default `false`, since every
     /// caller holds the name and can check; [`fsck()`](crate::fsck()) checks the whole store.
     pub verify_reads: bool,
@@ -69,6 +73,7 @@ impl Config {
             workers: 16,
             max_workers: 64,
             lookup: Lookup::Index,
+            map_data: true,
             verify_reads: false,
             log_segment_bytes: 16 << 20,
             checkpoint_entries: 65_536,

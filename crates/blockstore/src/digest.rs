@@ -20,6 +20,17 @@ impl Digest {
     /// How many bytes a digest has.
     pub const LEN_BYTES: usize = 32;
 
+    /// The 64 lower-case hexadecimal digits, as text.
+    fn digits(&self) -> [u8; 2 * Self::LEN_BYTES] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 2 * Self::LEN_BYTES];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        text
+    }
+
     /// Hashes `content`: some 1.5 GB/s on a core with SHA instructions.
     #[must_use]
     pub fn of(content: &[u8]) -> Self {
@@ -30,7 +41,7 @@ impl Digest {
 impl fmt::Display for Digest {
     /// 64 lower-case hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(std::str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?)
     }
 }
 

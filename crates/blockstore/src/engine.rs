@@ -11,6 +11,7 @@ use crate::{
     recovery,
     space::Space,
     stats::{Gauges, Stats},
+    view::View,
     worker::{BlockWorker, Commons},
 };
 use quintet_core::{BlockPool, Clock, Result, SizeClass, Worker};
@@ -67,8 +68,14 @@ impl Engine {
         let records = table.reader();
         let totals = (opened.blocks, opened.content_bytes);
         let handler = BlockHandler::new(table, space, totals, Arc::clone(&epochs), clock, gauges.clone());
+        let view = if config.map_data {
+            View::of(&*file, config.capacity_bytes).map(Arc::new)
+        } else {
+            None
+        };
         let commons = Commons {
             file,
+            view,
             records,
             epochs,
             lookup: config.lookup,

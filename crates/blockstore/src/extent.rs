@@ -1,6 +1,6 @@
 //! [`Extent`]: a stored block's content, held still while it is read.
 
-use crate::{BlockError, Digest, Record, epoch::Pin};
+use crate::{BlockError, Digest, Record, epoch::Pin, view::View};
 use quintet_core::Result;
 use quintet_log::File;
 use std::sync::Arc;
@@ -11,15 +11,23 @@ pub struct Extent {
     digest: Digest,
     record: Record,
     file: Arc<dyn File>,
+    view: Option<Arc<View>>,
     _pin: Pin,
 }
 
 impl Extent {
-    pub(crate) fn new(digest: Digest, record: Record, file: Arc<dyn File>, pin: Pin) -> Self {
+    pub(crate) fn new(
+        digest: Digest,
+        record: Record,
+        file: Arc<dyn File>,
+        view: Option<Arc<View>>,
+        pin: Pin,
+    ) -> Self {
         Self {
             digest,
             record,
             file,
+            view,
             _pin: pin,
         }
     }
@@ -50,6 +58,13 @@ impl Extent {
                 .read_exact_at(&mut buf[..len], self.record.address.offset_bytes() + offset_bytes)?;
         }
         Ok(len)
+    }
+
+    /// Where a part of the content lies in the file, if all of it is content, and the file's map.
+    #[cfg(feature = "port")]
+    pub(crate) fn place(&self, part: &std::ops::Range<u64>) -> Option<(&View, u64)> {
+        let view = self.view.as_deref()?;
+        (part.end <= self.len_bytes()).then(|| (view, self.record.address.offset_bytes() + part.start))
     }
 
     /// Checks bytes that were read against the name.

@@ -23,6 +23,7 @@ mod error;
 mod extent;
 mod fsck;
 mod handler;
+mod histogram;
 mod home;
 mod message;
 pub mod meta;
@@ -40,6 +41,7 @@ mod refill;
 mod space;
 mod stats;
 mod store;
+mod view;
 mod worker;
 
 pub use config::Config;

@@ -2,6 +2,7 @@
 //!
 //! One writer, the controller's thread; read by `GET /stats` from any worker. Costs two clock readings a commit.
 
+use crate::histogram::Histogram;
 use quintet_core::{
     Budget, Clock, Commit, Completion, Deadline, Message, MessageHandler, Request, Result, Seq,
 };
@@ -36,6 +37,10 @@ pub struct ControllerStats {
     pub flush_wait_ns: u64,
     /// The longest of those waits.
     pub longest_flush_wait_ns: u64,
+    /// How many batches had at most 1, 2, 4 … 1024 messages; the last counts larger ones.
+    pub batch_sizes: [u64; 12],
+    /// How many of those waits took at most 1, 2, 4 … 1,048,576 microseconds; the last counts longer ones.
+    pub flush_waits: [u64; 22],
 }
 
 /// Where the controller's thread counts.
@@ -50,6 +55,8 @@ pub(crate) struct Meter {
     flushed_commits: AtomicU64,
     flush_wait_ns: AtomicU64,
     longest_flush_wait_ns: AtomicU64,
+    batch_sizes: Histogram<12>,
+    flush_waits: Histogram<22>,
 }
 
 impl Meter {
@@ -64,6 +71,8 @@ impl Meter {
             flushed_commits: self.flushed_commits.load(Relaxed),
             flush_wait_ns: self.flush_wait_ns.load(Relaxed),
             longest_flush_wait_ns: self.longest_flush_wait_ns.load(Relaxed),
+            batch_sizes: self.batch_sizes.read(),
+            flush_waits: self.flush_waits.read(),
         }
     }
 }
@@ -118,6 +127,7 @@ impl<H> Metered<H> {
             add(&self.meter.flushed_commits, 1);
             add(&self.meter.flush_wait_ns, waited);
             raise(&self.meter.longest_flush_wait_ns, waited);
+            self.meter.flush_waits.record(waited.div_ceil(1_000));
         }
     }
 }
@@ -163,6 +173,7 @@ impl<M: Message, H: MessageHandler<M>> MessageHandler<M> for Metered<H> {
         add(&self.meter.batches, 1);
         add(&self.meter.messages, messages);
         raise(&self.meter.largest_batch, messages);
+        self.meter.batch_sizes.record(messages);
     }
 }
 
@@ -198,6 +209,7 @@ mod tests {
         let stats = meter.read();
         assert_eq!((stats.batches, stats.messages, stats.largest_batch), (2, 4, 3));
         assert_eq!((stats.commits, stats.failed_commits), (1, 0));
+        assert_eq!(stats.batch_sizes[..4], [1, 0, 1, 0]);
     }
 
     #[test]
@@ -217,5 +229,6 @@ mod tests {
         let stats = meter.read();
         assert_eq!((stats.flushed_commits, stats.flush_wait_ns), (2, 5_000_000));
         assert_eq!(stats.longest_flush_wait_ns, 3_000_000);
+        assert_eq!(stats.flush_waits[11..13], [1, 1], "2 ms and 3 ms");
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     outcome::{Done, Get, Outcome, Polled, Refused, Ticket},
     put::{Put, ReturnBin},
     refill::Refill,
+    view::View,
 };
 use quintet_core::{
     Block, BlockPool, Closed, Completion, Error, ErrorKind, PushError, RequestId, Result, SizeClass, Worker,
@@ -38,6 +39,8 @@ pub enum Lookup {
 #[derive(Clone)]
 pub(crate) struct Commons {
     pub(crate) file: Arc<dyn File>,
+    /// The same file, mapped; `None` = it cannot be, or is not to be.
+    pub(crate) view: Option<Arc<View>>,
     pub(crate) records: TableReader,
     pub(crate) epochs: Arc<Epochs>,
     pub(crate) lookup: Lookup,
@@ -294,7 +297,8 @@ impl BlockWorker {
     }
 
     fn extent(&self, digest: Digest, record: Record, pin: Pin) -> Extent {
-        Extent::new(digest, record, Arc::clone(&self.commons.file), pin)
+        let Commons { file, view, .. } = &self.commons;
+        Extent::new(digest, record, Arc::clone(file), view.clone(), pin)
     }
 
     fn refill(&mut self, class: SizeClass) -> &mut Refill {

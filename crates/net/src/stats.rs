@@ -38,6 +38,7 @@ pub struct LoopStats {
     pub(crate) timeouts: Counter,
     pub(crate) turns: Counter,
     pub(crate) sleeps: Counter,
+    pub(crate) ring_depth: Counter,
 }
 
 /// The counters at one moment; each is exact, together they may be a turn apart.
@@ -63,6 +64,8 @@ pub struct LoopStatsSnapshot {
     pub turns: u64,
     /// Turns that slept in the kernel.
     pub sleeps: u64,
+    /// Requests that the kernel had through io_uring when the loop last slept; 0 on epoll.
+    pub ring_depth: u64,
 }
 
 impl LoopStats {
@@ -80,6 +83,7 @@ impl LoopStats {
             timeouts: self.timeouts.get(),
             turns: self.turns.get(),
             sleeps: self.sleeps.get(),
+            ring_depth: self.ring_depth.get(),
         }
     }
 }

@@ -12,7 +12,7 @@ Quintet block store: immutable blocks of 1 byte to 512 KiB, named by their SHA-2
   store    echo hello | curl -T - http://HOST/block        answers the name, 64 hexadecimal digits
   read     curl http://HOST/block/NAME                     HEAD answers the length alone
   forget   curl -X DELETE http://HOST/block/NAME
-  numbers  curl http://HOST/stats
+  numbers  curl http://HOST/stats                          and /metrics for collectors
 ";
 
 /// The answer to a store or a look-up that failed. What may succeed later says when to try again.
@@ -66,6 +66,16 @@ pub(crate) fn stored(digest: &Digest) -> Response {
 pub(crate) fn json(text: String) -> Response {
     Response::new(200)
         .header("Content-Type", "application/json")
+        .body(text.into_bytes())
+}
+
+/// 200 with the counters for a metrics collector.
+pub(crate) fn open_metrics(text: String) -> Response {
+    Response::new(200)
+        .header(
+            "Content-Type",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        )
         .body(text.into_bytes())
 }
 

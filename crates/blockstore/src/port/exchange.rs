@@ -2,6 +2,7 @@
 
 use super::buffers::Lease;
 use crate::{Digest, Put};
+use quintet_net::http1::{RangeSpec, RequestHead, none_match};
 
 /// Where a request stands. What it holds goes back on drop: a put's block to its pool, a lease to its shelf.
 pub(crate) enum Exchange {
@@ -30,5 +31,41 @@ pub(crate) enum Exchange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     pub(crate) digest: Digest,
+    pub(crate) wants: Wants,
+}
+
+/// How much of a block a GET or HEAD is to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wants {
+    /// Its length alone.
     pub(crate) head_only: bool,
+    /// Nothing, because the client says that it has the block; only whether the store has it too.
+    pub(crate) unchanged: bool,
+    /// A part of it.
+    pub(crate) range: RangeSpec,
+}
+
+impl Wants {
+    /// Reads the fields that say so.
+    pub(crate) fn of(head: &RequestHead<'_>, digest: &Digest) -> Self {
+        let head_only = head.method() == "HEAD";
+        // A range is asked of what the client has a part of already: of something else it needs the whole.
+        let range = match head.header("if-range") {
+            _ if head_only => RangeSpec::Whole,
+            Some(validator) if validator.trim() != etag(digest) => RangeSpec::Whole,
+            _ => RangeSpec::parse(head.header("range")),
+        };
+        Self {
+            head_only,
+            unchanged: head
+                .header("if-none-match")
+                .is_some_and(|tags| none_match(Some(tags), &etag(digest))),
+            range,
+        }
+    }
+}
+
+/// A block's entity tag: its name in double quotes. Its content never changes, so the tag is a strong one.
+pub(crate) fn etag(digest: &Digest) -> String {
+    format!("\"{digest}\"")
 }

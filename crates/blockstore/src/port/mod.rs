@@ -2,20 +2,22 @@
 //! [`BlockWorker`](crate::BlockWorker).
 //!
 //! `PUT /block` answers the 64 hexadecimal digits of the body's SHA-256. `GET`, `HEAD` and `DELETE` on `/block/{name}` or
-//! `/{name}`; `GET /stats` and `GET /` for people. Every refusal is one line of text that says why.
+//! `/{name}`, with ranges and `If-None-Match`; `GET /stats`, `GET /metrics` and `GET /` for people. Every refusal is one line of text that says why.
 //!
 //! | file | the part of a request's way |
 //! |---|---|
 //! | `service`, `route`, `exchange` | in: heads, bodies and ends |
-//! | `turn`, `answer` | out: outcomes, blocks and credits that came free |
+//! | `turn`, `content`, `answer` | out: outcomes, blocks and credits that came free |
 //! | `order` | what pipelined requests may not overtake |
 //! | `buffers` | bounded memory for answers and chunked bodies |
-//! | `gauges`, `report` | what `/stats` shows |
+//! | `gauges`, `report`, `metrics` | what `/stats` and `/metrics` show |
 
 mod answer;
 mod buffers;
+mod content;
 mod exchange;
 mod gauges;
+mod metrics;
 mod order;
 mod report;
 mod route;
@@ -38,12 +40,13 @@ use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, task::Waker};
 /// The settings of a port. Made with [`Default`], then changed field by field.
 #[derive(Clone, Debug)]
 pub struct PortConfig {
-    /// The loop's limits. Defaults as in [`LoopConfig`].
+    /// The loop's limits. Defaults as in [`LoopConfig`], but a reader must take 64 KiB in
+    /// [`write_progress`](LoopConfig::write_progress).
     pub event_loop: LoopConfig,
     /// HTTP's limits. Defaults as in [`HttpConfig`].
     pub http: HttpConfig,
-    /// Bytes that one worker may have in answers that wait for their readers and in chunked bodies; beyond it 503.
-    /// Default 128 MiB; at least 512 KiB.
+    /// Bytes that one worker may have in chunked bodies and, where the data file cannot be mapped, in answers that wait for
+    /// their readers; beyond it 503. Default 32 MiB; at least 512 KiB.
     pub buffer_bytes: u64,
     /// Unused buffers kept for reuse, in bytes per worker. Default 8 MiB.
     pub kept_buffer_bytes: u64,
@@ -58,10 +61,15 @@ pub struct PortConfig {
 
 impl Default for PortConfig {
     fn default() -> Self {
+        let event_loop = LoopConfig {
+            // A reader pins its block: at this pace it lets go of the largest within four minutes.
+            write_progress_bytes: 64 << 10,
+            ..LoopConfig::default()
+        };
         Self {
-            event_loop: LoopConfig::default(),
+            event_loop,
             http: HttpConfig::default(),
-            buffer_bytes: 128 << 20,
+            buffer_bytes: 32 << 20,
             kept_buffer_bytes: 8 << 20,
             waiting: 4096,
             on_end: None,

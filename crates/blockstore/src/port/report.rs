@@ -3,7 +3,7 @@
 //! Written by hand, in one pass over a list of names and numbers: there is nothing in it that needs escaping but the two
 //! texts about the I/O backend.
 
-use super::gauges::Gauges;
+use super::{gauges::Gauges, metrics};
 use crate::{BlockStore, Stats};
 use quintet_core::SizeClass;
 use quintet_net::LoopStats;
@@ -67,6 +67,23 @@ impl Report {
         json.text
     }
 
+    /// The same for a metrics collector.
+    pub(crate) fn metrics(&self) -> String {
+        let loops = self.loops.get();
+        let workers: Vec<_> = self
+            .workers
+            .iter()
+            .enumerate()
+            .map(|(at, gauges)| metrics::Worker {
+                gauges,
+                counts: loops
+                    .and_then(|loops| loops.get(at))
+                    .map(|counts| counts.snapshot()),
+            })
+            .collect();
+        metrics::render(&self.store.stats(), &self.store.controller_stats(), &workers)
+    }
+
     fn controller(&self, json: &mut Json, stats: &Stats) {
         let done = self.store.controller_stats();
         json.numbers(&[
@@ -82,6 +99,14 @@ impl Report {
             ("log_records", stats.log_records),
             ("log_syncs", stats.log_syncs),
         ]);
+        json.key("batch_sizes");
+        json.array(done.batch_sizes.len(), |json, at| {
+            json.number(done.batch_sizes[at])
+        });
+        json.key("flush_waits_us");
+        json.array(done.flush_waits.len(), |json, at| {
+            json.number(done.flush_waits[at])
+        });
         json.key("poisoned");
         json.text.push_str(if stats.poisoned { "true" } else { "false" });
     }
@@ -101,6 +126,7 @@ impl Report {
                 ("timeouts", counts.timeouts),
                 ("turns", counts.turns),
                 ("sleeps", counts.sleeps),
+                ("ring_depth", counts.ring_depth),
             ]);
         }
         json.numbers(&[

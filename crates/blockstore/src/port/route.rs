@@ -3,7 +3,6 @@
 //! `PUT` stores whatever its path says, because the content names the block. Everything else needs the name, at
 //! `/block/{hash}` or `/{hash}`.
 
-use super::exchange::Look;
 use crate::Digest;
 
 /// What a request asks for.
@@ -11,14 +10,16 @@ use crate::Digest;
 pub(crate) enum Route {
     /// Store the body.
     Put,
-    /// Send the block's bytes, or with `head_only` their length.
-    Get(Look),
+    /// Send the block, or for HEAD its length.
+    Get(Digest),
     /// Forget the block.
     Delete(Digest),
     /// What this port is.
     Root,
     /// The counters, as JSON.
     Stats,
+    /// The counters, as OpenMetrics.
+    Metrics,
     /// The path is right and the method is not; these are.
     NotAllowed(&'static str),
     /// The path should name a block and does not: why.
@@ -31,6 +32,7 @@ pub(crate) enum Route {
 enum Place {
     Root,
     Stats,
+    Metrics,
     /// Where blocks are stored, without a name.
     Store,
     Block(Digest),
@@ -47,14 +49,12 @@ pub(crate) fn route(method: &str, path: &str) -> Route {
     match place(path) {
         Place::Root if reads => Route::Root,
         Place::Stats if reads => Route::Stats,
-        Place::Block(digest) if reads => Route::Get(Look {
-            digest,
-            head_only: method == "HEAD",
-        }),
+        Place::Metrics if reads => Route::Metrics,
+        Place::Block(digest) if reads => Route::Get(digest),
         Place::Block(digest) if method == "DELETE" => Route::Delete(digest),
         Place::Bad(why) if reads || method == "DELETE" => Route::BadName(why),
         Place::Nothing if reads || method == "DELETE" => Route::Unknown,
-        Place::Root | Place::Stats => Route::NotAllowed("GET, HEAD, PUT"),
+        Place::Root | Place::Stats | Place::Metrics => Route::NotAllowed("GET, HEAD, PUT"),
         Place::Block(_) => Route::NotAllowed("GET, HEAD, DELETE, PUT"),
         Place::Store | Place::Bad(_) | Place::Nothing => Route::NotAllowed("PUT"),
     }
@@ -65,6 +65,7 @@ fn place(path: &str) -> Place {
     match path {
         "/" => return Place::Root,
         "/stats" => return Place::Stats,
+        "/metrics" => return Place::Metrics,
         "/block" => return Place::Store,
         _ => {}
     }
@@ -84,10 +85,7 @@ mod tests {
     #[test]
     fn every_method_on_every_kind_of_path() {
         let digest = Digest([0xab; 32]);
-        let get = Route::Get(Look {
-            digest,
-            head_only: false,
-        });
+        let get = Route::Get(digest);
         let block = format!("/block/{digest}");
         let upper = format!("/{}", digest.to_string().to_uppercase());
         for (method, path, expected) in [
@@ -97,17 +95,12 @@ mod tests {
             ("PUT", "/a/b/c", Route::Put),
             ("GET", &block, get),
             ("GET", &upper, get),
-            (
-                "HEAD",
-                &block,
-                Route::Get(Look {
-                    digest,
-                    head_only: true,
-                }),
-            ),
+            ("HEAD", &block, get),
             ("DELETE", &upper, Route::Delete(digest)),
             ("GET", "/", Route::Root),
             ("HEAD", "/stats", Route::Stats),
+            ("GET", "/metrics", Route::Metrics),
+            ("POST", "/metrics", Route::NotAllowed("GET, HEAD, PUT")),
             ("DELETE", "/", Route::NotAllowed("GET, HEAD, PUT")),
             ("POST", &block, Route::NotAllowed("GET, HEAD, DELETE, PUT")),
             ("GET", "/block", Route::NotAllowed("PUT")),

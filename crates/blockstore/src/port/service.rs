@@ -7,7 +7,7 @@
 use super::{
     answer,
     buffers::{Buffers, Lease},
-    exchange::{Exchange, Look},
+    exchange::{Exchange, Look, Wants},
     gauges::Gauges,
     order::{Kind, Order},
     report::Report,
@@ -81,7 +81,8 @@ pub(super) struct Hungry {
 pub(super) struct Sent {
     pub(super) id: ExchangeId,
     pub(super) kind: Kind,
-    pub(super) head_only: bool,
+    /// For a look-up, what is to be sent of what is found.
+    pub(super) wants: Wants,
 }
 
 impl BlockService {
@@ -212,7 +213,7 @@ impl BlockService {
 
     fn name(&mut self, id: ExchangeId, exchange: &mut Exchange, put: Put) -> Option<Response> {
         match self.worker.finish_put(put) {
-            Ok(ticket) => self.asked(ticket, Kind::Put, id, false),
+            Ok(ticket) => self.asked(ticket, Kind::Put, id, Wants::default()),
             Err(refused) if refused.error.kind() == ErrorKind::Unavailable => {
                 *exchange = Exchange::Written(refused.item);
                 self.unsent.push_back((Kind::Put, id));
@@ -224,7 +225,7 @@ impl BlockService {
 
     fn delete(&mut self, id: ExchangeId, exchange: &mut Exchange, digest: Digest) -> Option<Response> {
         match self.worker.delete(&digest) {
-            Ok(ticket) => self.asked(ticket, Kind::Delete, id, false),
+            Ok(ticket) => self.asked(ticket, Kind::Delete, id, Wants::default()),
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 *exchange = Exchange::Delete(digest);
                 self.unsent.push_back((Kind::Delete, id));
@@ -236,9 +237,9 @@ impl BlockService {
 
     fn look(&mut self, id: ExchangeId, exchange: &mut Exchange, look: Look) -> Option<Response> {
         match self.worker.get(&look.digest) {
-            Ok(crate::Get::Found(extent)) => Some(self.content(&extent, look.head_only)),
+            Ok(crate::Get::Found(extent)) => Some(self.content(extent, look.wants)),
             Ok(crate::Get::Missing) => Some(answer::missing(&look.digest)),
-            Ok(crate::Get::Asked(ticket)) => self.asked(ticket, Kind::Look, id, look.head_only),
+            Ok(crate::Get::Asked(ticket)) => self.asked(ticket, Kind::Look, id, look.wants),
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 *exchange = Exchange::Look(look);
                 self.unsent.push_back((Kind::Look, id));
@@ -248,31 +249,9 @@ impl BlockService {
         }
     }
 
-    fn asked(&mut self, ticket: Ticket, kind: Kind, id: ExchangeId, head_only: bool) -> Option<Response> {
-        self.sent.insert(ticket, Sent { id, kind, head_only });
+    fn asked(&mut self, ticket: Ticket, kind: Kind, id: ExchangeId, wants: Wants) -> Option<Response> {
+        self.sent.insert(ticket, Sent { id, kind, wants });
         None
-    }
-
-    /// The answer that carries a block, or for HEAD its length. The block is read here, under its pin, which ends with
-    /// the extent; the client may take its time.
-    pub(super) fn content(&mut self, extent: &crate::Extent, head_only: bool) -> Response {
-        let response = Response::new(200).header("Content-Type", "application/octet-stream");
-        let len_bytes = extent.len_bytes();
-        if head_only {
-            return response.body(answer::length_only(len_bytes));
-        }
-        let lease = SizeClass::for_len(len_bytes).and_then(|class| self.buffers.take(class));
-        let Some(mut lease) = lease else {
-            return answer::busy("too many answers wait for their readers");
-        };
-        let len = usize::try_from(len_bytes).unwrap_or(usize::MAX);
-        match extent.read_at(0, lease.fill(len)) {
-            Ok(_) => {
-                self.gauges.count_get();
-                response.body(quintet_net::Payload::Shared(Box::new(lease)))
-            }
-            Err(error) => answer::failed(&error),
-        }
     }
 }
 
@@ -293,10 +272,14 @@ impl HttpService for BlockService {
             Route::Get(_) | Route::Delete(_) if self.is_crowded() => {
                 Admit::Answer(answer::busy("too many requests wait"))
             }
-            Route::Get(look) => accept(Exchange::Look(look)),
+            Route::Get(digest) => {
+                let wants = Wants::of(head, &digest);
+                accept(Exchange::Look(Look { digest, wants }))
+            }
             Route::Delete(digest) => accept(Exchange::Delete(digest)),
             Route::Root => Admit::Answer(answer::welcome(head.header("host"))),
             Route::Stats => Admit::Answer(answer::json(self.report.render())),
+            Route::Metrics => Admit::Answer(answer::open_metrics(self.report.metrics())),
             Route::NotAllowed(allow) => Admit::Answer(answer::not_allowed(allow)),
             Route::BadName(why) => Admit::Answer(Response::text(400, why)),
             Route::Unknown => Admit::Answer(Response::text(

@@ -45,7 +45,7 @@ impl BlockService {
     }
 
     fn settle(&mut self, done: Done, replies: &mut Replies<'_, '_, Exchange>) {
-        let Some(Sent { id, kind, head_only }) = self.sent.remove(&done.ticket) else {
+        let Some(Sent { id, kind, wants }) = self.sent.remove(&done.ticket) else {
             return;
         };
         if kind != Kind::Look {
@@ -64,7 +64,7 @@ impl BlockService {
                 self.gauges.count_delete();
                 Response::new(200)
             }
-            Ok(Outcome::Found(extent)) => self.content(&extent, head_only),
+            Ok(Outcome::Found(extent)) => self.content(extent, wants),
             Err(error) => answer::failed(&error),
         };
         let _gone = replies.answer(id, response);

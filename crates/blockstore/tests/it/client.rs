@@ -94,7 +94,7 @@ impl Client {
             headers,
             body: Vec::new(),
         };
-        if method != "HEAD" && status >= 200 {
+        if method != "HEAD" && status >= 200 && status != 304 {
             let length = reply
                 .header("content-length")
                 .and_then(|length| length.parse().ok())
@@ -109,6 +109,14 @@ impl Client {
     pub(crate) fn call(&mut self, method: &str, path: &str, body: Option<&[u8]>) -> io::Result<Reply> {
         self.request(method, path, "", body)?;
         self.reply(method)
+    }
+
+    /// Whether something has come that was not read.
+    pub(crate) fn has_input(&mut self) -> bool {
+        self.reader.get_ref().set_nonblocking(true).expect("a socket");
+        let seen = self.reader.get_ref().peek(&mut [0]);
+        self.reader.get_ref().set_nonblocking(false).expect("a socket");
+        seen.is_ok_and(|count| count > 0)
     }
 
     /// Whether the server has closed the connection and sent nothing more.

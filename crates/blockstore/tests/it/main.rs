@@ -16,6 +16,8 @@ mod port_pressure;
 #[cfg(feature = "port")]
 mod port_put;
 #[cfg(feature = "port")]
+mod port_reads;
+#[cfg(feature = "port")]
 mod port_rig;
 #[cfg(feature = "port")]
 mod port_status;

@@ -9,6 +9,7 @@ use std::{
     io::Write,
     net::SocketAddr,
     num::NonZeroUsize,
+    path::PathBuf,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -107,17 +108,18 @@ impl Rig {
         )
     }
 
-    /// With time-outs of half a second.
+    /// With time-outs of half a second, and flushes, so that deleted blocks are free at once.
     pub(crate) fn impatient() -> Self {
         let mut port = port_config();
         let soon = Duration::from_millis(500);
         port.http.head_timeout = soon;
         port.http.body_progress = soon;
         port.http.idle_timeout = soon;
+        port.event_loop.write_progress = soon;
         let settings = Settings {
             capacity_bytes: 64 << 20,
             port,
-            adjust: |_| {},
+            adjust: |config| config.durability = Durability::Full,
         };
         Self::over(tempfile::tempdir().expect("a directory"), settings)
     }
@@ -131,6 +133,11 @@ impl Rig {
             adjust,
         };
         Self::over(tempfile::tempdir().expect("a directory"), settings)
+    }
+
+    /// The file that the blocks lie in.
+    pub(crate) fn data_file(&self) -> PathBuf {
+        self.dir.path().join("blocks/blocks.data")
     }
 
     /// The store behind the port.

@@ -162,6 +162,12 @@ pub trait File: Send + Sync {
     /// The file's name, for error messages.
     fn name(&self) -> &str;
 
+    /// The system's handle of the file, for who wants to map it. `None` = there is none, or nothing may pass by this
+    /// trait, as in a directory whose I/O a test makes fail.
+    fn handle(&self) -> Option<&std::fs::File> {
+        None
+    }
+
     /// Fills `buf` from `offset`.
     ///
     /// # Errors

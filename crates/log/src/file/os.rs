@@ -222,4 +222,8 @@ impl File for OsFile {
     fn name(&self) -> &str {
         &self.name
     }
+
+    fn handle(&self) -> Option<&fs::File> {
+        Some(&self.file)
+    }
 }

@@ -28,7 +28,7 @@ mod state;
 pub use config::HttpConfig;
 pub use machine::Http;
 pub use parse::{BodyLength, RequestHead};
-pub use range::{RangeRequest, content_range, none_match, requested_range, unsatisfied_range};
+pub use range::{RangeRequest, RangeSpec, content_range, none_match, requested_range, unsatisfied_range};
 pub use reply::Response;
 pub use service::{Admit, BodyStep, ExchangeId, HttpService, Replies};
 pub use state::HttpConnection;

@@ -13,6 +13,60 @@ pub enum RangeRequest {
     Unsatisfiable,
 }
 
+/// What a `Range` field asks for, before the length is known. Copied freely; holds no text.
+///
+/// ```
+/// use quintet_net::http1::{RangeRequest, RangeSpec};
+/// let spec = RangeSpec::parse(Some("bytes=-5"));
+/// assert_eq!(spec.resolve(100), RangeRequest::Part(95..100));
+/// assert_eq!(spec.resolve(3), RangeRequest::Part(0..3));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RangeSpec {
+    /// Everything: no field, or one that a server may ignore.
+    #[default]
+    Whole,
+    /// From this byte to that one, which is included; `u64::MAX` = to the end.
+    Bytes(u64, u64),
+    /// So many bytes at the end.
+    Suffix(u64),
+}
+
+impl RangeSpec {
+    /// Reads the value of a `Range` field.
+    #[must_use]
+    pub fn parse(field: Option<&str>) -> Self {
+        let Some((unit, range)) = field.and_then(|field| field.trim().split_once('=')) else {
+            return Self::Whole;
+        };
+        if !unit.trim().eq_ignore_ascii_case("bytes") {
+            return Self::Whole;
+        }
+        let Some((first, last)) = range.trim().split_once('-') else {
+            return Self::Whole;
+        };
+        match (number(first), number(last)) {
+            (Number::Absent, Number::Value(suffix)) => Self::Suffix(suffix),
+            (Number::Value(first), Number::Value(last)) if last >= first => Self::Bytes(first, last),
+            (Number::Value(first), Number::Absent) => Self::Bytes(first, u64::MAX),
+            _ => Self::Whole,
+        }
+    }
+
+    /// What that is of `length_bytes`.
+    #[must_use]
+    pub fn resolve(self, length_bytes: u64) -> RangeRequest {
+        match self {
+            Self::Whole => RangeRequest::Whole,
+            Self::Suffix(0) => RangeRequest::Unsatisfiable,
+            Self::Suffix(_) if length_bytes == 0 => RangeRequest::Unsatisfiable,
+            Self::Suffix(suffix) => RangeRequest::Part(length_bytes.saturating_sub(suffix)..length_bytes),
+            Self::Bytes(first, _) if first >= length_bytes => RangeRequest::Unsatisfiable,
+            Self::Bytes(first, last) => RangeRequest::Part(first..last.saturating_add(1).min(length_bytes)),
+        }
+    }
+}
+
 /// Resolves the value of a `Range` field against a length in bytes.
 ///
 /// ```
@@ -24,35 +78,7 @@ pub enum RangeRequest {
 /// ```
 #[must_use]
 pub fn requested_range(field: Option<&str>, length_bytes: u64) -> RangeRequest {
-    let Some(spec) = field.and_then(|field| field.trim().split_once('=')) else {
-        return RangeRequest::Whole;
-    };
-    if !spec.0.trim().eq_ignore_ascii_case("bytes") {
-        return RangeRequest::Whole;
-    }
-    let Some((first, last)) = spec.1.trim().split_once('-') else {
-        return RangeRequest::Whole;
-    };
-    match (number(first), number(last)) {
-        (Number::Absent, Number::Value(suffix)) => {
-            if suffix == 0 || length_bytes == 0 {
-                return RangeRequest::Unsatisfiable;
-            }
-            RangeRequest::Part(length_bytes.saturating_sub(suffix)..length_bytes)
-        }
-        (Number::Value(first), last @ (Number::Absent | Number::Value(_))) => {
-            let end = match last {
-                Number::Value(last) if last < first => return RangeRequest::Whole,
-                Number::Value(last) => last.saturating_add(1).min(length_bytes),
-                _ => length_bytes,
-            };
-            if first >= length_bytes {
-                return RangeRequest::Unsatisfiable;
-            }
-            RangeRequest::Part(first..end)
-        }
-        _ => RangeRequest::Whole,
-    }
+    RangeSpec::parse(field).resolve(length_bytes)
 }
 
 enum Number {

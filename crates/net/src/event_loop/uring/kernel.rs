@@ -195,6 +195,11 @@ impl Kernel {
         self.ring.has_completions()
     }
 
+    /// Requests that are queued or with the kernel.
+    pub(super) fn depth(&self) -> usize {
+        self.ring.outstanding()
+    }
+
     /// Cancels every request and waits until the kernel holds nothing of ours. Returns whether that is so. Late
     /// connections are closed; flights end with their batches.
     pub(super) fn quiesce(&mut self) -> bool {

@@ -190,6 +190,7 @@ impl<P: Protocol> UringLoop<P> {
                 return Ok(());
             }
         }
+        self.worker.stats.ring_depth.set(self.kernel.depth() as u64);
         let busy = !self.ready.is_empty();
         let resumes = self.accepting.resumes;
         let timeout = self
