@@ -2,3 +2,6 @@
 //!
 //! This crate will hold the tree, its worker pool and its security rules. It is empty until that stands.
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "rules")]
+pub mod rules;

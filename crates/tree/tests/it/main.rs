@@ -1,0 +1,3 @@
+//! The tree from outside, through its public items only.
+
+mod rules;
