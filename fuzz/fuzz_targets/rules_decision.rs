@@ -12,7 +12,8 @@ fuzz_target!(|input: (&str, &str)| {
     let Ok(rules) = Rules::parse(&document) else {
         return;
     };
-    let data: Value = serde_json::from_str(data).unwrap_or_else(|_| json!({"lamp": {"name": data, "on": true}}));
+    let data: Value =
+        serde_json::from_str(data).unwrap_or_else(|_| json!({"lamp": {"name": data, "on": true}}));
     let auth = Auth::user("ada", json!({"email": data.to_string()}));
     let request = Request {
         auth: &auth,
