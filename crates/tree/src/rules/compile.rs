@@ -6,9 +6,9 @@
 use super::{
     error::Fault,
     expr::{Binary, Expr, Node},
+    kind::{Type, method, unknown_method},
     parse::parse,
     program::{Arithmetic, Method, Op, Order, Program},
-    types::{Type, method, unknown_method},
     value::State,
 };
 

@@ -19,6 +19,7 @@ mod document;
 mod error;
 mod eval;
 mod expr;
+mod kind;
 mod lex;
 mod machine;
 #[cfg(test)]
@@ -26,7 +27,7 @@ mod naive;
 mod parse;
 mod pattern;
 mod program;
-mod types;
+
 mod value;
 
 pub use case::{Case, CaseResult, Operation, parse_cases};
