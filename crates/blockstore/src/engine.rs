@@ -3,8 +3,9 @@
 
 use crate::{
     BlockError, Config, Digest, Opened,
+    depot::Depot,
     epoch::Epochs,
-    handler::BlockHandler,
+    handler::{BlockHandler, Shared},
     message::BlockMessage,
     meta::Table,
     pool::StackPool,
@@ -67,7 +68,13 @@ impl Engine {
         let gauges = Gauges::default();
         let records = table.reader();
         let totals = (opened.blocks, opened.content_bytes);
-        let handler = BlockHandler::new(table, space, totals, Arc::clone(&epochs), clock, gauges.clone());
+        let depot = Arc::<Depot>::default();
+        let shared = Shared {
+            epochs: Arc::clone(&epochs),
+            depot: Arc::downgrade(&depot),
+            gauges: gauges.clone(),
+        };
+        let handler = BlockHandler::new(table, space, totals, shared, clock);
         let view = if config.map_data {
             View::of(&*file, config.capacity_bytes).map(Arc::new)
         } else {
@@ -79,6 +86,7 @@ impl Engine {
             records,
             epochs,
             lookup: config.lookup,
+            depot,
         };
         Ok(Self {
             handler,

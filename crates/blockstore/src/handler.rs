@@ -4,8 +4,11 @@
 //! gone, its bytes may still be read). Look-ups answer from durable state; everything else sees what is staged too, so
 //! that the second `Occupy` of the same content meets the first one even inside one batch.
 
+mod reclaim;
+
 use crate::{
     BlockError, Digest, Record, Stats,
+    depot::Depot,
     epoch::Epochs,
     message::{BlockMessage, BlockReply},
     meta::{Table, TableReader},
@@ -14,26 +17,32 @@ use crate::{
     stats::Gauges,
 };
 use quintet_core::{
-    BlockAddress, Budget, Clock, Commit, Deadline, Durability, Error, MessageHandler, Result, Seq, SizeClass,
+    BlockAddress, Budget, Clock, Commit, Deadline, Error, MessageHandler, Result, Seq, SizeClass,
 };
-use std::{sync::Arc, time::Duration};
-
-/// How soon blocks in quarantine are looked at again while nothing else happens.
-const RECLAIM: Duration = Duration::from_millis(100);
+use std::sync::{Arc, Weak};
 
 /// The handler of [`BlockMessage`]. Made by [`BlockStore`](crate::BlockStore), or by hand in tests.
 pub struct BlockHandler {
     table: Table,
     reader: TableReader,
     space: Space,
-    epochs: Arc<Epochs>,
+    shared: Shared,
     quarantine: Quarantine,
     clock: Arc<dyn Clock>,
-    gauges: Gauges,
     blocks: u64,
     content_bytes: u64,
     /// What the messages since the last commit did, oldest first.
     staged: Vec<Staged>,
+    /// The last block was released: pools give their blocks back as soon as quarantine has.
+    emptied: bool,
+}
+
+/// What the handler shares with workers and readers of statistics.
+pub(crate) struct Shared {
+    pub(crate) epochs: Arc<Epochs>,
+    /// Weak: an inline worker, which owns its handler, may end up in the depot.
+    pub(crate) depot: Weak<Depot>,
+    pub(crate) gauges: Gauges,
 }
 
 enum Staged {
@@ -47,9 +56,8 @@ impl BlockHandler {
         table: Table,
         space: Space,
         totals: (u64, u64),
-        epochs: Arc<Epochs>,
+        shared: Shared,
         clock: Arc<dyn Clock>,
-        gauges: Gauges,
     ) -> Self {
         let (blocks, content_bytes) = totals;
         let reader = table.reader();
@@ -58,13 +66,13 @@ impl BlockHandler {
             table,
             reader,
             space,
-            epochs,
+            shared,
             quarantine,
             clock,
-            gauges,
             blocks,
             content_bytes,
             staged: Vec::new(),
+            emptied: false,
         };
         handler.publish();
         handler
@@ -74,18 +82,24 @@ impl BlockHandler {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let buddy = self.space.buddy();
-        let (pooled_blocks, pooled_bytes) = self.space.outstanding();
+        let (held_blocks, held_bytes) = self.space.outstanding();
+        let depot = self.shared.depot.upgrade();
+        let (pooled_blocks, pooled_bytes) = depot.map_or((0, 0), |depot| depot.pooled());
+        // A worker may have taken a block out of its pool a moment ago.
+        let (pooled_blocks, pooled_bytes) = (pooled_blocks.min(held_blocks), pooled_bytes.min(held_bytes));
         let log = self.table.log_stats();
         let file_bytes = buddy.capacity_blocks() * crate::buddy::UNIT_BYTES;
-        let free_bytes = self.space.free_bytes();
+        let unused_bytes = self.space.free_bytes();
         Stats {
             blocks: self.blocks,
             content_bytes: self.content_bytes,
             file_bytes,
-            capacity_bytes: file_bytes + free_bytes - buddy.free_blocks() * crate::buddy::UNIT_BYTES,
-            free_bytes,
+            capacity_bytes: file_bytes + unused_bytes - buddy.free_blocks() * crate::buddy::UNIT_BYTES,
+            free_bytes: unused_bytes + pooled_bytes,
             pooled_blocks,
             pooled_bytes,
+            written_blocks: held_blocks - pooled_blocks,
+            written_bytes: held_bytes - pooled_bytes,
             quarantined_blocks: self.quarantine.blocks(),
             quarantined_bytes: self.quarantine.bytes(),
             largest_free_bytes: buddy.largest_free().map_or(0, SizeClass::size_bytes),
@@ -121,7 +135,7 @@ impl BlockHandler {
     }
 
     fn publish(&self) {
-        self.gauges.publish(self.stats());
+        self.shared.gauges.publish(self.stats());
     }
 
     /// The record under `digest`, staged and pending ones included.
@@ -162,11 +176,8 @@ impl BlockHandler {
             return Err(BlockError::Poisoned);
         }
         let mut granted = self.take(class, count, Vec::new())?;
-        if granted.is_empty() && !self.quarantine.is_empty() {
-            // Space pressure: what waits only for a flush can be had now.
-            self.table.sync()?;
-            self.reclaim();
-            granted = self.take(class, count, granted)?;
+        if granted.is_empty() {
+            granted = self.take_last(class, count)?;
         }
         if granted.is_empty() {
             let (requested_bytes, free_bytes) = (class.size_bytes(), self.space.free_bytes());
@@ -243,8 +254,13 @@ impl BlockHandler {
             Staged::Released(record) => Some(record.address),
             Staged::Named(_) => None,
         });
+        let released: Vec<_> = released.collect();
+        if self.blocks == 0 && !released.is_empty() {
+            self.emptied = true;
+            self.request_sync();
+        }
         self.quarantine
-            .committed(self.table.last_commit(), released.collect());
+            .committed(self.table.last_commit(), released, self.clock.now());
     }
 
     /// The table forgot the batch; so do the allocator and the counts.
@@ -262,30 +278,6 @@ impl BlockHandler {
                 }
             }
         }
-    }
-
-    /// Whether time alone can free a block in quarantine: at level relaxed the flush that it waits for may be far away,
-    /// and whoever needs the space asks for it.
-    fn reclaim_is_near(&self) -> bool {
-        let flushes_come = self.table.durability() != Durability::Relaxed;
-        !self.quarantine.is_empty()
-            && (flushes_come || self.quarantine.waits_for_readers(self.table.synced()))
-    }
-
-    /// Frees what left quarantine.
-    fn reclaim(&mut self) {
-        let Self {
-            quarantine,
-            space,
-            table,
-            epochs,
-            ..
-        } = self;
-        quarantine.retire(table.visible(), epochs);
-        quarantine.drain(table.synced(), epochs, |address| {
-            let freed = space.free(address);
-            debug_assert!(freed.is_ok(), "a block in quarantine is taken: {freed:?}");
-        });
     }
 }
 
@@ -326,11 +318,9 @@ impl MessageHandler<BlockMessage> for BlockHandler {
 
     fn maintain(&mut self, _budget: Budget) -> Option<Deadline> {
         self.reclaim();
-        self.publish();
         let retry = self.table.maintain();
-        let reclaim = self
-            .reclaim_is_near()
-            .then(|| Deadline::after(&*self.clock, RECLAIM));
+        let reclaim = self.next_reclaim();
+        self.publish();
         match (retry, reclaim) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

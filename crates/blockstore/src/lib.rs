@@ -16,6 +16,7 @@
 pub mod buddy;
 pub mod codec;
 mod config;
+mod depot;
 mod digest;
 mod engine;
 pub mod epoch;
@@ -41,6 +42,7 @@ mod refill;
 mod space;
 mod stats;
 mod store;
+mod under_way;
 mod view;
 mod worker;
 

@@ -1,35 +1,16 @@
 //! [`Put`]: one body on its way into a block.
 
-use crate::{BlockError, Digest, digest::Hasher};
+use crate::{BlockError, Digest, depot::Home, digest::Hasher};
 use quintet_core::{Block, Result};
 use quintet_log::File;
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// Where blocks go that nobody names: the worker puts them back into its pools. Bounded by what was granted.
-#[derive(Clone, Default)]
-pub(crate) struct ReturnBin {
-    blocks: Arc<Mutex<Vec<Block>>>,
-}
-
-impl ReturnBin {
-    pub(crate) fn put(&self, block: Block) {
-        self.blocks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(block);
-    }
-
-    pub(crate) fn take(&self) -> Vec<Block> {
-        std::mem::take(&mut *self.blocks.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
+use std::sync::Arc;
 
 /// A body being written into its block, piece by piece, hashed as it comes. Dropping it gives the block back to the
 /// worker that began it. It may be written on any thread.
 #[must_use = "a put that is not finished stores nothing"]
 pub struct Put {
     block: Option<Block>,
-    bin: ReturnBin,
+    home: Home,
     file: Arc<dyn File>,
     hasher: Hasher,
     offset_bytes: u64,
@@ -38,11 +19,11 @@ pub struct Put {
 }
 
 impl Put {
-    pub(crate) fn new(block: Block, bin: ReturnBin, file: Arc<dyn File>, announced_bytes: u64) -> Self {
+    pub(crate) fn new(block: Block, home: Home, file: Arc<dyn File>, announced_bytes: u64) -> Self {
         let offset_bytes = block.address().offset_bytes();
         Self {
             block: Some(block),
-            bin,
+            home,
             file,
             hasher: Hasher::default(),
             offset_bytes,
@@ -115,7 +96,7 @@ impl Put {
 impl Drop for Put {
     fn drop(&mut self) {
         if let Some(block) = self.block.take() {
-            self.bin.put(block);
+            self.home.take_back(block);
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::epoch::{Epochs, Tag};
 use quintet_core::{BlockAddress, Seq};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 
 struct Retired {
     seq: Seq,
@@ -20,15 +20,20 @@ pub(crate) struct Quarantine {
     /// Committed, not yet visible to readers.
     committed: VecDeque<(Seq, Vec<BlockAddress>)>,
     retired: VecDeque<Retired>,
+    /// Since when a release waits for a sync at least: that of the first one, or the last time that a sync was asked for.
+    unsynced_since: Option<Instant>,
     blocks: u64,
     bytes: u64,
 }
 
 impl Quarantine {
-    /// Takes blocks whose release is log record `seq`.
-    pub(crate) fn committed(&mut self, seq: Seq, addresses: Vec<BlockAddress>) {
+    /// Takes blocks whose release is log record `seq`, committed now.
+    pub(crate) fn committed(&mut self, seq: Seq, addresses: Vec<BlockAddress>, now: Instant) {
         if addresses.is_empty() {
             return;
+        }
+        if self.is_empty() {
+            self.unsynced_since = Some(now);
         }
         self.blocks += addresses.len() as u64;
         self.bytes += addresses
@@ -73,6 +78,16 @@ impl Quarantine {
         self.bytes
     }
 
+    /// Since when some block waits for a sync, at least.
+    pub(crate) const fn unsynced_since(&self) -> Option<Instant> {
+        self.unsynced_since
+    }
+
+    /// A sync was asked for: what is in here will have waited for it from now on.
+    pub(crate) fn sync_requested(&mut self, now: Instant) {
+        self.unsynced_since = Some(now);
+    }
+
     /// Whether the oldest block waits for nothing but readers.
     pub(crate) fn waits_for_readers(&self, synced: Seq) -> bool {
         self.retired.front().is_some_and(|oldest| oldest.seq <= synced)
@@ -104,8 +119,9 @@ mod tests {
             class: SizeClass::SMALLEST,
             number,
         };
-        quarantine.committed(Seq(1), vec![address(1)]);
-        quarantine.committed(Seq(2), vec![address(2)]);
+        let now = quintet_core::Clock::now(&quintet_core::SystemClock);
+        quarantine.committed(Seq(1), vec![address(1)], now);
+        quarantine.committed(Seq(2), vec![address(2)], now);
         assert_eq!(drained(&mut quarantine, 9, &epochs), [], "not visible yet");
         let pin = reader.pin();
         quarantine.retire(Seq(1), &epochs);

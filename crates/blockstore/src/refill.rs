@@ -1,7 +1,7 @@
 //! When one pool asks for more blocks, and for how many.
 //!
 //! Demand-driven: a class that was never used asks for nothing. A class in use asks when half its target is gone, and at
-//! once when a put found nothing; one request is under way at a time.
+//! once when a put found nothing; one request is under way at a time. When space is short it asks for what puts wait for, no more.
 
 use crate::message::BlockMessage;
 use quintet_core::{Block, BlockAddress, BlockPool, Error, Result};
@@ -10,8 +10,10 @@ use quintet_core::{Block, BlockAddress, BlockPool, Error, Result};
 pub(crate) struct Refill {
     pool: Box<dyn BlockPool + Send>,
     in_use: bool,
-    /// Puts that found no block since the last answer.
+    /// Puts that found no block since they were last told to begin again.
     missed: usize,
+    /// Blocks that such puts were granted and have not taken yet: they are not idle.
+    promised: usize,
     asked: bool,
     /// The last request gave nothing: only a put that needs a block asks again.
     starved: bool,
@@ -25,6 +27,7 @@ impl Refill {
             pool,
             in_use: false,
             missed: 0,
+            promised: 0,
             asked: false,
             starved: false,
             refused: None,
@@ -35,6 +38,7 @@ impl Refill {
     pub(crate) fn take(&mut self) -> Result<Option<Block>> {
         self.in_use = true;
         if let Some(block) = self.pool.acquire() {
+            self.promised = self.promised.saturating_sub(1);
             return Ok(Some(block));
         }
         if let Some(error) = &self.refused {
@@ -44,9 +48,9 @@ impl Refill {
         Ok(None)
     }
 
-    /// How many blocks to ask for now.
-    pub(crate) fn wants(&self) -> Option<u32> {
-        let deficit = self.pool.deficit();
+    /// How many blocks to ask for now; `pressed`: space is short, so only what a put waits for.
+    pub(crate) fn wants(&self, pressed: bool) -> Option<u32> {
+        let deficit = if pressed { 0 } else { self.pool.deficit() };
         let low = deficit > self.pool.available();
         let due = self.missed > 0 || (self.in_use && low && !self.starved);
         if self.asked || !due {
@@ -56,37 +60,130 @@ impl Refill {
         Some(count.clamp(1, BlockMessage::MAX_COUNT))
     }
 
-    pub(crate) fn asked(&mut self) {
-        self.asked = true;
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked
+    }
+
+    pub(crate) fn set_asked(&mut self, asked: bool) {
+        self.asked = asked;
     }
 
     /// Takes the answer in; the granted blocks are for [`put_back`](Self::put_back).
     pub(crate) fn answered(&mut self, result: Result<Vec<BlockAddress>>) -> Vec<BlockAddress> {
         self.asked = false;
         self.starved = result.is_err();
-        let waited = std::mem::take(&mut self.missed) > 0;
-        result.unwrap_or_else(|error| {
-            // Nobody waited: a put that comes later asks for itself.
-            self.refused = waited.then_some(error);
-            Vec::new()
-        })
+        let waited = std::mem::take(&mut self.missed);
+        match result {
+            Ok(addresses) => {
+                self.promised += waited.min(addresses.len());
+                addresses
+            }
+            Err(error) => {
+                // Nobody waited: a put that comes later asks for itself.
+                self.refused = (waited > 0).then_some(error);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Every put that waits for any block is about to begin again, and will be counted again if it finds none.
+    pub(crate) fn forget_missed(&mut self) {
+        self.missed = 0;
     }
 
     /// The puts that waited have been begun again.
-    pub(crate) fn forget_refusal(&mut self) {
+    pub(crate) fn begun_again(&mut self) {
         self.refused = None;
+        self.promised = 0;
     }
 
+    /// Keeps a block for later; one of a class that is not in use is handed back.
     pub(crate) fn put_back(&mut self, block: Block) -> Result<(), Block> {
-        self.pool.release(block)
+        if self.in_use || self.promised > self.pool.available() {
+            return self.pool.release(block);
+        }
+        Err(block)
     }
 
     pub(crate) fn available(&self) -> usize {
         self.pool.available()
     }
 
+    /// Takes out what no put was promised. The class counts as unused until a put needs it again.
+    pub(crate) fn recall(&mut self) -> impl Iterator<Item = Block> {
+        self.in_use = false;
+        let idle = self.pool.available().saturating_sub(self.promised);
+        (0..idle).map_while(|_| self.pool.acquire())
+    }
+
     /// Empties the pool.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Block> {
+    pub(crate) fn empty(&mut self) -> impl Iterator<Item = Block> {
         std::iter::from_fn(|| self.pool.acquire())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StackPool;
+    use quintet_core::{ErrorKind, SizeClass};
+
+    fn refill() -> Refill {
+        Refill::new(Box::new(StackPool::new(SizeClass::SMALLEST, 2, 4)))
+    }
+
+    fn addresses(numbers: std::ops::Range<u64>) -> Vec<BlockAddress> {
+        let class = SizeClass::SMALLEST;
+        numbers.map(|number| BlockAddress { class, number }).collect()
+    }
+
+    fn answer(refill: &mut Refill, numbers: std::ops::Range<u64>) -> usize {
+        let granted = refill.answered(Ok(addresses(numbers)));
+        let kept = granted
+            .into_iter()
+            .filter_map(|address| refill.put_back(Block::granted(address)).err());
+        kept.map(Block::into_address).collect::<Vec<_>>().len()
+    }
+
+    #[test]
+    fn a_put_that_waits_long_is_counted_once() {
+        let mut refill = refill();
+        for _ in 0..5 {
+            assert!(refill.take().unwrap().is_none());
+            assert_eq!(refill.wants(false), Some(3), "one for the put, two for the stock");
+            // Another class's answer came, so every put is begun again.
+            refill.forget_missed();
+        }
+        assert!(refill.take().unwrap().is_none());
+        assert!(refill.take().unwrap().is_none(), "a second put");
+        assert_eq!(refill.wants(false), Some(4));
+        assert_eq!(refill.wants(true), Some(2), "no stock while space is short");
+    }
+
+    #[test]
+    fn a_recall_leaves_what_a_put_was_promised_and_what_comes_later_goes_back() {
+        let mut refill = refill();
+        assert!(refill.take().unwrap().is_none());
+        refill.set_asked(true);
+        assert_eq!(refill.recall().count(), 0);
+        assert_eq!(
+            answer(&mut refill, 0..3),
+            2,
+            "nobody uses the class now, but one put waits"
+        );
+        assert_eq!(refill.recall().count(), 0, "it was promised");
+        let block = refill.take().unwrap().unwrap();
+        assert_eq!(refill.wants(false), Some(2), "in use again");
+        refill.set_asked(true);
+        assert_eq!(answer(&mut refill, 3..5), 0);
+        assert_eq!(refill.recall().map(Block::into_address).count(), 2);
+        assert_eq!(refill.wants(false), None, "idle");
+        assert_eq!(refill.put_back(block).unwrap_err().into_address().number, 0);
+        refill.set_asked(true);
+        assert!(refill.take().unwrap().is_none());
+        assert!(refill.answered(Err(ErrorKind::Full.into())).is_empty());
+        assert_eq!(refill.take().unwrap_err().kind(), ErrorKind::Full);
+        refill.begun_again();
+        assert!(refill.take().unwrap().is_none());
     }
 }

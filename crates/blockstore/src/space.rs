@@ -102,6 +102,12 @@ impl Space {
         addresses.iter().try_for_each(|address| self.free(*address))
     }
 
+    /// Makes a handed-out block free that its holder gave up.
+    pub(crate) fn give_up(&mut self, address: BlockAddress) {
+        let freed = self.name(address).and_then(|()| self.free(address));
+        debug_assert!(freed.is_ok(), "a pooled block is handed out: {freed:?}");
+    }
+
     /// Makes a taken block that is not handed out free.
     pub(crate) fn free(&mut self, address: BlockAddress) -> Result<(), BlockError> {
         Ok(self.buddy.free(address)?)
@@ -142,6 +148,11 @@ impl Space {
     /// Handed-out blocks and their bytes.
     pub(crate) fn outstanding(&self) -> (u64, u64) {
         (self.outstanding.len() as u64, self.outstanding_bytes)
+    }
+
+    /// Whether at least one in `share` bytes of the file's limit is free.
+    pub(crate) fn has_free_share(&self, share: u64) -> bool {
+        self.free_bytes().saturating_mul(share) >= self.limit_blocks * UNIT_BYTES
     }
 
     /// Bytes that could be handed out in blocks of some size: free ones, and those the file may still grow by.

@@ -17,12 +17,17 @@ pub struct Stats {
     pub file_bytes: u64,
     /// The length that it may reach.
     pub capacity_bytes: u64,
-    /// Bytes that could be handed out: free in the file, or by its growth.
+    /// Bytes that could be written: free in the file, by its growth, or in pools, which give them back when space is
+    /// short.
     pub free_bytes: u64,
-    /// Blocks handed out to workers and not named: in pools or being written.
+    /// Blocks in the pools of workers, ready to be written.
     pub pooled_blocks: u64,
     /// Their bytes.
     pub pooled_bytes: u64,
+    /// Blocks that are being written, or were and are about to be named.
+    pub written_blocks: u64,
+    /// Their bytes.
+    pub written_bytes: u64,
     /// Released blocks that may not be overwritten yet.
     pub quarantined_blocks: u64,
     /// Their bytes.

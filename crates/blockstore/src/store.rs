@@ -327,6 +327,9 @@ struct Taken<'a> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
+        if let Some(seat) = &mut self.seat {
+            seat.come_to_rest();
+        }
         let mut seats = self.store.seats.lock().unwrap_or_else(PoisonError::into_inner);
         seats.free.extend(self.seat.take());
         drop(seats);
@@ -366,6 +369,21 @@ impl Seat {
             }
             self.poll_until(|polled| polled.done > 0)?;
         }
+    }
+
+    /// Waits for blocks that were asked for and have not come: on a seat that nobody sits on, nobody would take them in.
+    fn come_to_rest(&mut self) {
+        while self.worker.in_flight() > 0 {
+            let before = self.worker.in_flight();
+            let Self {
+                worker, parker, done, ..
+            } = self;
+            parker.wait(|| worker.poll(done).is_err() || worker.in_flight() < before, None);
+            if worker.poll(done).is_err() {
+                break;
+            }
+        }
+        self.done.clear();
     }
 
     /// Polls, sleeping in between, until `enough`.

@@ -7,23 +7,20 @@
 
 use crate::{
     BlockError, Digest, Record,
+    depot::{Depot, Home, Shelf, one_message},
     epoch::{self, Epochs, Pin},
     extent::Extent,
     message::{BlockMessage, BlockReply},
     meta::TableReader,
     outcome::{Done, Get, Outcome, Polled, Refused, Ticket},
-    put::{Put, ReturnBin},
+    put::Put,
     refill::Refill,
+    under_way::{Asked, UnderWay, unnamed},
     view::View,
 };
-use quintet_core::{
-    Block, BlockPool, Closed, Completion, Error, ErrorKind, PushError, RequestId, Result, SizeClass, Worker,
-};
+use quintet_core::{Block, BlockPool, Closed, Error, ErrorKind, PushError, Result, SizeClass, Worker};
 use quintet_log::File;
-use std::{collections::HashMap, sync::Arc};
-
-/// How many completions one [`BlockWorker::poll`] takes at most.
-const REAP_MAX: usize = 1024;
+use std::sync::Arc;
 
 /// How a worker finds a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,25 +41,16 @@ pub(crate) struct Commons {
     pub(crate) records: TableReader,
     pub(crate) epochs: Arc<Epochs>,
     pub(crate) lookup: Lookup,
-}
-
-enum Asked {
-    Blocks(SizeClass),
-    Return,
-    Name { digest: Digest, block: Block },
-    Release,
-    Address { digest: Digest, pin: Pin },
+    pub(crate) depot: Arc<Depot>,
 }
 
 /// One thread's connection to the block controller.
 pub struct BlockWorker {
-    link: Box<dyn Worker<BlockMessage> + Send>,
+    under_way: UnderWay,
     commons: Commons,
     reader: epoch::Reader,
-    refills: [Refill; SizeClass::COUNT],
-    asked: HashMap<RequestId, Asked>,
-    reaped: Vec<Completion<BlockMessage>>,
-    bin: ReturnBin,
+    shelf: Arc<Shelf>,
+    answers: Vec<(Ticket, Asked, Result<BlockReply>)>,
     /// Blocks that no pool has room for, on their way back to the controller.
     surplus: Vec<Block>,
 }
@@ -77,14 +65,13 @@ impl BlockWorker {
         let reader = commons.epochs.register().ok_or(BlockError::Busy {
             what: "the table of workers",
         })?;
+        let shelf = commons.depot.enter(pools.map(Refill::new));
         Ok(Self {
-            link,
+            under_way: UnderWay::new(link),
             commons,
             reader,
-            refills: pools.map(Refill::new),
-            asked: HashMap::new(),
-            reaped: Vec::new(),
-            bin: ReturnBin::default(),
+            shelf,
+            answers: Vec::new(),
             surplus: Vec::new(),
         })
     }
@@ -105,10 +92,13 @@ impl BlockWorker {
                 max_bytes,
             },
         })?;
-        self.sweep();
-        let taken = self.refill(class).take();
+        let taken = self.shelf.with(|refills| refills[at(class)].take());
         self.ask_for_blocks();
-        let put = |block| Put::new(block, self.bin.clone(), Arc::clone(&self.commons.file), len_bytes);
+        let home = Home {
+            shelf: Arc::clone(&self.shelf),
+            depot: Arc::clone(&self.commons.depot),
+        };
+        let put = |block| Put::new(block, home, Arc::clone(&self.commons.file), len_bytes);
         taken.map(|block| block.map(put))
     }
 
@@ -138,13 +128,12 @@ impl BlockWorker {
             address: block.address(),
             len_bytes,
         };
-        match self.link.submit(message) {
-            Ok(id) => {
-                self.asked.insert(id, Asked::Name { digest, block });
-                Ok(Ticket(id))
-            }
-            Err(refused) => {
-                put.put_block(block);
+        match self.under_way.submit(message, Asked::Name { digest, block }) {
+            Ok(id) => Ok(Ticket(id)),
+            Err((refused, asked)) => {
+                if let Asked::Name { block, .. } = asked {
+                    put.put_block(block);
+                }
                 Err(Refused::new(put, refusal(&refused)))
             }
         }
@@ -159,9 +148,8 @@ impl BlockWorker {
         let pin = self.reader.pin();
         if self.commons.lookup == Lookup::Controller {
             let message = BlockMessage::GetAddress { digest: *digest };
-            let id = self.link.submit(message).map_err(|refused| refusal(&refused))?;
-            self.asked.insert(id, Asked::Address { digest: *digest, pin });
-            return Ok(Get::Asked(Ticket(id)));
+            let asked = Asked::Address { digest: *digest, pin };
+            return self.send(message, asked).map(Get::Asked);
         }
         let Some(bytes) = self.commons.records.get(&digest.0)? else {
             return Ok(Get::Missing);
@@ -183,10 +171,14 @@ impl BlockWorker {
     /// # Errors
     /// `Unavailable` when no credit is left, `Closed`.
     pub fn delete(&mut self, digest: &Digest) -> Result<Ticket> {
-        let message = BlockMessage::Release { digest: *digest };
-        let id = self.link.submit(message).map_err(|refused| refusal(&refused))?;
-        self.asked.insert(id, Asked::Release);
-        Ok(Ticket(id))
+        self.send(BlockMessage::Release { digest: *digest }, Asked::Release)
+    }
+
+    fn send(&mut self, message: BlockMessage, asked: Asked) -> Result<Ticket> {
+        match self.under_way.submit(message, asked) {
+            Ok(id) => Ok(Ticket(id)),
+            Err((refused, _)) => Err(refusal(&refused)),
+        }
     }
 
     /// Sends what was begun, asks for blocks where pools run low, and appends the outcomes that are there to `out`.
@@ -195,23 +187,27 @@ impl BlockWorker {
     /// # Errors
     /// [`Closed`] when the controller is gone and every operation has had its outcome.
     pub fn poll(&mut self, out: &mut Vec<Done>) -> Result<Polled, Closed> {
-        self.sweep();
-        self.refills.iter_mut().for_each(Refill::forget_refusal);
+        self.shelf
+            .with(|refills| refills.iter_mut().for_each(Refill::begun_again));
         self.ask_for_blocks();
         // A closed link still has outcomes to reap.
-        let _closed = self.link.flush();
-        let mut reaped = std::mem::take(&mut self.reaped);
-        let result = self.link.reap(&mut reaped, REAP_MAX);
+        let _closed = self.under_way.flush();
         let (before, mut retry_puts) = (out.len(), false);
-        for Completion { id, result } in reaped.drain(..) {
-            retry_puts |= self.settle(id, result, out);
+        let mut answers = std::mem::take(&mut self.answers);
+        let result = self
+            .under_way
+            .take(|id, asked, result| answers.push((Ticket(id), asked, result)));
+        for (ticket, asked, result) in answers.drain(..) {
+            retry_puts |= self.settle(ticket, asked, result, out);
         }
-        self.reaped = reaped;
+        self.answers = answers;
         if retry_puts {
             self.ask_for_blocks();
-            let _closed = self.link.flush();
+            let _closed = self.under_way.flush();
+            self.shelf
+                .with(|refills| refills.iter_mut().for_each(Refill::forget_missed));
         }
-        result.map(|_| Polled {
+        result.map(|()| Polled {
             done: out.len() - before,
             retry_puts,
         })
@@ -220,20 +216,23 @@ impl BlockWorker {
     /// Operations begun and not yet polled, requests for blocks included.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.link.in_flight()
+        self.under_way.in_flight()
     }
 
     /// Blocks of a class that can be written without asking.
     #[must_use]
     pub fn pooled(&self, class: SizeClass) -> usize {
-        self.refills[usize::from(class.index())].available()
+        self.shelf.with(|refills| refills[at(class)].available())
     }
 
-    /// Handles one completion; answers whether puts that wait for a block should be tried again.
-    fn settle(&mut self, id: RequestId, result: Result<BlockReply>, out: &mut Vec<Done>) -> bool {
-        let Some(asked) = self.asked.remove(&id) else {
-            return false;
-        };
+    /// Handles one answer; says whether puts that wait for a block should be tried again.
+    fn settle(
+        &mut self,
+        ticket: Ticket,
+        asked: Asked,
+        result: Result<BlockReply>,
+        out: &mut Vec<Done>,
+    ) -> bool {
         let outcome = match (asked, result) {
             (Asked::Return, _) => return false,
             (Asked::Blocks(class), result) => {
@@ -248,39 +247,20 @@ impl BlockWorker {
             (Asked::Address { .. } | Asked::Release, Ok(other)) => Err(misfit(&other)),
             (Asked::Address { .. } | Asked::Release, Err(error)) => Err(error),
         };
-        out.push(Done {
-            ticket: Ticket(id),
-            outcome,
-        });
+        out.push(Done { ticket, outcome });
         false
     }
 
     fn named(&mut self, digest: Digest, block: Block, result: Result<BlockReply>) -> Result<Outcome> {
-        match result {
-            Ok(BlockReply::Occupied { unused: None }) => {
-                // The name owns the bytes now.
-                forget(block);
-                Ok(Outcome::Stored {
-                    digest,
-                    existed: false,
-                })
-            }
-            Ok(BlockReply::Occupied { unused: Some(_) }) => {
-                self.put_back(block);
-                Ok(Outcome::Stored {
-                    digest,
-                    existed: true,
-                })
-            }
-            Ok(other) => Err(misfit(&other)),
-            Err(error) => {
-                // Only where the error says that nothing happened may the bytes be written again.
-                match error.kind() {
-                    ErrorKind::Full | ErrorKind::Unavailable | ErrorKind::Conflict => self.put_back(block),
-                    _ => forget(block),
-                }
-                Err(error)
-            }
+        if let Some(block) = unnamed(block, &result) {
+            self.put_back(block);
+        }
+        match result? {
+            BlockReply::Occupied { unused } => Ok(Outcome::Stored {
+                digest,
+                existed: unused.is_some(),
+            }),
+            other => Err(misfit(&other)),
         }
     }
 
@@ -289,7 +269,7 @@ impl BlockWorker {
             BlockReply::Granted(addresses) => Ok(addresses),
             other => Err(misfit(&other)),
         });
-        let addresses = self.refill(class).answered(result);
+        let addresses = self.shelf.with(|refills| refills[at(class)].answered(result));
         // The pool is a stack, and the lowest block is to be written first.
         for address in addresses.into_iter().rev() {
             self.put_back(Block::granted(address));
@@ -301,32 +281,29 @@ impl BlockWorker {
         Extent::new(digest, record, Arc::clone(file), view.clone(), pin)
     }
 
-    fn refill(&mut self, class: SizeClass) -> &mut Refill {
-        &mut self.refills[usize::from(class.index())]
-    }
-
     fn put_back(&mut self, block: Block) {
-        if let Err(block) = self.refill(block.address().class).put_back(block) {
+        if let Err(block) = self.shelf.put_back(block) {
             self.surplus.push(block);
-        }
-    }
-
-    /// Takes in the blocks of puts that were dropped.
-    fn sweep(&mut self) {
-        for block in self.bin.take() {
-            self.put_back(block);
         }
     }
 
     /// Stages requests for blocks where pools run low, and gives back what no pool has room for.
     fn ask_for_blocks(&mut self) {
-        for (class, refill) in SizeClass::ALL.into_iter().zip(&mut self.refills) {
-            let Some(count) = refill.wants() else {
+        let pressed = self.commons.depot.is_pressed();
+        let mut wanted = [None; SizeClass::COUNT];
+        self.shelf.with(|refills| {
+            for (count, refill) in wanted.iter_mut().zip(refills) {
+                *count = refill.wants(pressed);
+                refill.set_asked(refill.is_asked() || count.is_some());
+            }
+        });
+        for (class, count) in SizeClass::ALL.into_iter().zip(wanted) {
+            let Some(count) = count else {
                 continue;
             };
-            if let Ok(id) = self.link.submit(BlockMessage::Allocate { class, count }) {
-                refill.asked();
-                self.asked.insert(id, Asked::Blocks(class));
+            let message = BlockMessage::Allocate { class, count };
+            if self.under_way.submit(message, Asked::Blocks(class)).is_err() {
+                self.shelf.with(|refills| refills[at(class)].set_asked(false));
             }
         }
         self.give_back_surplus();
@@ -334,33 +311,36 @@ impl BlockWorker {
 
     fn give_back_surplus(&mut self) {
         while !self.surplus.is_empty() {
-            let count = self.surplus.len().min(BlockMessage::MAX_COUNT as usize);
+            let count = one_message(self.surplus.len());
             let addresses = self.surplus[..count].iter().map(Block::address).collect();
-            let Ok(id) = self.link.submit(BlockMessage::Return { addresses }) else {
+            let message = BlockMessage::Return { addresses };
+            if self.under_way.submit(message, Asked::Return).is_err() {
                 return;
-            };
+            }
             self.surplus.drain(..count).for_each(forget);
-            self.asked.insert(id, Asked::Return);
         }
     }
 }
 
 impl Drop for BlockWorker {
-    /// Gives every pooled block back, if there is a credit for the message. Blocks whose naming is still in flight stay
-    /// with the controller, which names them or keeps them until the store is reopened.
+    /// Leaves every block to the controller: pooled ones now, others when their puts are dropped or their answers come.
     fn drop(&mut self) {
-        self.sweep();
-        for refill in &mut self.refills {
-            self.surplus.extend(refill.drain());
-        }
-        self.give_back_surplus();
-        let _closed = self.link.flush();
+        self.surplus
+            .drain(..)
+            .for_each(|block| self.commons.depot.put_stray(block));
+        let _closed = self.under_way.flush();
+        let under_way = self.under_way.hand_over();
+        self.commons.depot.leave(&self.shelf, under_way);
     }
 }
 
 /// Gives up the right to write the block.
 fn forget(block: Block) {
     let _address = block.into_address();
+}
+
+fn at(class: SizeClass) -> usize {
+    usize::from(class.index())
 }
 
 fn refusal(refused: &PushError<BlockMessage>) -> Error {

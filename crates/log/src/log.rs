@@ -190,6 +190,20 @@ impl Log {
         self.shared().flush().map(Seq)
     }
 
+    /// Asks the log's thread to [`sync`](Self::sync) next, and does not wait for it; [`synced`](Self::synced) tells how far
+    /// it is, [`on_progress`](Self::on_progress) when. At level full every commit asks for that anyway.
+    pub fn request_sync(&self) {
+        let shared = self.shared();
+        if shared.config.durability == Durability::Full {
+            return;
+        }
+        let mut state = lock(&shared.state);
+        if state.last > shared.synced() && !state.stopping {
+            state.sync_due = Some(shared.clock.now());
+            shared.wake_flusher(&mut state);
+        }
+    }
+
     /// Blocks until `seq` is [durable](Self::durable). If no flush is running it does one on this thread, which saves
     /// the hand-off.
     ///

@@ -304,6 +304,12 @@ impl Table {
         self.durable()
     }
 
+    /// Asks for what [`sync`](Self::sync) does, without waiting for it: the log's own thread does it next. No effect at
+    /// level full, where every commit asks.
+    pub fn request_sync(&self) {
+        self.log.request_sync();
+    }
+
     /// How far the log is on stable storage, whatever the durability level.
     #[must_use]
     pub fn synced(&self) -> Seq {

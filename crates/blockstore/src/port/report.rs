@@ -156,6 +156,8 @@ fn space(json: &mut Json, stats: &Stats) {
         ("largest_free_bytes", stats.largest_free_bytes),
         ("pooled_blocks", stats.pooled_blocks),
         ("pooled_bytes", stats.pooled_bytes),
+        ("written_blocks", stats.written_blocks),
+        ("written_bytes", stats.written_bytes),
         ("quarantined_blocks", stats.quarantined_blocks),
         ("quarantined_bytes", stats.quarantined_bytes),
     ]);

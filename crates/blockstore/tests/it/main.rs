@@ -23,6 +23,7 @@ mod port_rig;
 mod port_status;
 #[cfg(feature = "port")]
 mod port_trouble;
+mod recall;
 mod store;
 mod table;
 mod trace;

@@ -193,7 +193,11 @@ impl Rig {
         let mut last = serde_json::Value::Null;
         until("every block to be home", || {
             last = self.stats();
-            let handed_out = last["space"]["pooled_blocks"].as_u64();
+            let space = &last["space"];
+            let handed_out = space["pooled_blocks"]
+                .as_u64()
+                .zip(space["written_blocks"].as_u64());
+            let handed_out = handed_out.map(|(pooled, written)| pooled + written);
             let workers = last["workers"].as_array().expect("an array");
             let sum = |name: &str| {
                 workers
