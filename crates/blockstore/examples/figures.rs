@@ -98,6 +98,7 @@ fn reopen(dir: &std::path::Path, records: u64) -> Result<(), Box<dyn Error>> {
         let record = Record {
             address: quintet_core::BlockAddress { class, number },
             len_bytes: 4096,
+            locks: 0,
         };
         table.put(&digest.0, &record.encode(&digest))?;
         if number % 10_000 == 9999 {

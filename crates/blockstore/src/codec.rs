@@ -11,7 +11,7 @@ use quintet_core::{BlockAddress, ErrorKind, SizeClass};
 use serde::{Deserialize, Serialize};
 
 /// The format of the bytes after it.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The largest step: an `Allocate` of every block that one message may be about takes far less.
 pub const MAX_STEP_BYTES: usize = 64 << 10;
@@ -40,16 +40,20 @@ enum WireMessage {
     Return(Vec<WireAddress>),
     Allocate(u8, u32),
     Occupy([u8; 32], WireAddress, u32),
+    Lock([u8; 32], Vec<u8>, Vec<u8>),
+    Unlock([u8; 32], Vec<u8>),
 }
 
 #[derive(Serialize, Deserialize)]
 enum WireReply {
-    Address(WireAddress, u32),
+    Address(WireAddress, u32, u32),
     Released,
     Returned,
     Granted(Vec<WireAddress>),
     Occupied(Option<WireAddress>),
     Refused(u8),
+    Locked,
+    Unlocked,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -170,9 +174,19 @@ fn wire_step(step: &Step) -> WireStep {
             address,
             len_bytes,
         } => WireMessage::Occupy(digest.0, wire(*address), *len_bytes),
+        BlockMessage::Lock {
+            digest,
+            resource,
+            body,
+        } => WireMessage::Lock(digest.0, resource.clone(), body.clone()),
+        BlockMessage::Unlock { digest, resource } => WireMessage::Unlock(digest.0, resource.clone()),
     };
     let reply = match reply {
-        Ok(BlockReply::Address(record)) => WireReply::Address(wire(record.address), record.len_bytes),
+        Ok(BlockReply::Address(record)) => {
+            WireReply::Address(wire(record.address), record.len_bytes, record.locks)
+        }
+        Ok(BlockReply::Locked) => WireReply::Locked,
+        Ok(BlockReply::Unlocked) => WireReply::Unlocked,
         Ok(BlockReply::Released) => WireReply::Released,
         Ok(BlockReply::Returned) => WireReply::Returned,
         Ok(BlockReply::Granted(addresses)) => {
@@ -210,12 +224,24 @@ fn step_of(step: WireStep) -> Option<Step> {
             address: address(wire)?,
             len_bytes,
         },
+        WireMessage::Lock(digest, resource, body) => BlockMessage::Lock {
+            digest: Digest(digest),
+            resource,
+            body,
+        },
+        WireMessage::Unlock(digest, resource) => BlockMessage::Unlock {
+            digest: Digest(digest),
+            resource,
+        },
     };
     let reply = match reply {
-        WireReply::Address(wire, len_bytes) => Ok(BlockReply::Address(Record {
+        WireReply::Address(wire, len_bytes, locks) => Ok(BlockReply::Address(Record {
             address: address(wire)?,
             len_bytes,
+            locks,
         })),
+        WireReply::Locked => Ok(BlockReply::Locked),
+        WireReply::Unlocked => Ok(BlockReply::Unlocked),
         WireReply::Released => Ok(BlockReply::Released),
         WireReply::Returned => Ok(BlockReply::Returned),
         WireReply::Granted(wire) => Ok(BlockReply::Granted(addresses(wire)?)),

@@ -129,12 +129,13 @@ impl Config {
                 ..LogConfig::default()
             },
             checkpoint_entries: self.checkpoint_entries,
-            // A record of 32 and 24 bytes never reaches this before the limit on entries.
+            // Records of 32 and 24 bytes never reach this before the limit on entries; locks may.
             checkpoint_bytes: self
                 .checkpoint_entries
                 .saturating_mul(256)
-                .clamp(4 << 10, 4 << 30),
-            max_value_bytes: 1 << 10,
+                .clamp(64 << 10, 4 << 30),
+            // The longest lock with its header.
+            max_value_bytes: crate::MAX_LOCK_BYTES + 64,
             max_batch_bytes,
             map_bytes: self.map_bytes,
             max_map_bytes: self.map_bytes.max(1 << 44),

@@ -2,10 +2,11 @@
 //! started here, so that a test can drive the handler step by step.
 
 use crate::{
-    BlockError, Config, Digest, Opened,
+    BlockError, Config, Digest, Lock, Opened,
     depot::Depot,
     epoch::Epochs,
     handler::{BlockHandler, Shared},
+    lock,
     message::BlockMessage,
     meta::Table,
     pool::StackPool,
@@ -67,14 +68,13 @@ impl Engine {
         let epochs = Epochs::new(config.max_workers);
         let gauges = Gauges::default();
         let records = table.reader();
-        let totals = (opened.blocks, opened.content_bytes);
         let depot = Arc::<Depot>::default();
         let shared = Shared {
             epochs: Arc::clone(&epochs),
             depot: Arc::downgrade(&depot),
             gauges: gauges.clone(),
         };
-        let handler = BlockHandler::new(table, space, totals, shared, clock);
+        let handler = BlockHandler::new(table, space, &opened, shared, clock);
         let view = if config.map_data {
             View::of(&*file, config.capacity_bytes).map(Arc::new)
         } else {
@@ -132,6 +132,14 @@ impl Workers {
     /// What the record table answers.
     pub fn contains(&self, digest: &Digest) -> Result<bool> {
         Ok(self.commons.records.get(&digest.0)?.is_some())
+    }
+
+    /// The durable locks of a block, in the order of their holders' names; `None` = there is no such block.
+    ///
+    /// # Errors
+    /// `Corrupted` for a damaged entry; what the record table answers.
+    pub fn locks(&self, digest: &Digest) -> Result<Option<Vec<Lock>>> {
+        Ok(lock::of_block(&self.commons.records, digest)?)
     }
 
     /// What the store held at its last commit. Never waits for the controller.

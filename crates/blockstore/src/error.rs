@@ -40,6 +40,33 @@ pub enum BlockError {
         /// The name that was asked for.
         digest: Digest,
     },
+    /// The holder of a lock needs a name.
+    #[error("the name of a resource must have at least one byte")]
+    EmptyResource,
+    /// The block may not be deleted.
+    #[error("{digest} is locked {locks} times, it cannot be deleted")]
+    LockedBlock {
+        /// The block's name.
+        digest: Digest,
+        /// How many locks it has.
+        locks: u32,
+    },
+    /// A block has as many locks as it may have.
+    #[error("{digest} has {max} locks already, the most that it may have")]
+    TooManyLocks {
+        /// The block's name.
+        digest: Digest,
+        /// The limit.
+        max: u32,
+    },
+    /// No lock of this holder on the block.
+    #[error("{digest} is not locked for `{}`", resource.escape_ascii())]
+    NoLock {
+        /// The block's name.
+        digest: Digest,
+        /// The holder.
+        resource: Vec<u8>,
+    },
     /// No free block is large enough and the file may not grow.
     #[error("a block of {requested_bytes} bytes does not fit, {free_bytes} bytes are free")]
     NoSpace {
@@ -165,15 +192,18 @@ impl BlockError {
         match self {
             Self::Empty
             | Self::EmptyKey
+            | Self::EmptyResource
             | Self::WrongLength { .. }
             | Self::BadCount { .. }
             | Self::NotOutstanding { .. }
             | Self::Buddy(_)
             | Self::Config { .. } => ErrorKind::InvalidInput,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::NoLock { .. } => ErrorKind::NotFound,
             Self::NoSpace { .. } | Self::Lmdb { full: true, .. } => ErrorKind::Full,
-            Self::LengthConflict { .. } => ErrorKind::Conflict,
+            Self::LengthConflict { .. } | Self::LockedBlock { .. } | Self::TooManyLocks { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Busy { .. } | Self::Locked { .. } => ErrorKind::Unavailable,
             Self::Version { .. } => ErrorKind::Unsupported,
             Self::Corrupted { .. } => ErrorKind::Corrupted,

@@ -8,12 +8,13 @@ use crate::{
     buddy::{Buddy, UNIT_BYTES},
     engine::DATA_FILE,
     home::Home,
+    lock,
     meta::inspect,
     recovery,
 };
 use quintet_core::{AlignedBuffer, SizeClass};
 use quintet_log::{Directory, File, OpenMode, OsDirectory};
-use std::{fmt, path::Path, sync::Arc};
+use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 
 /// How many faults a report lists; further ones are counted only.
 const MAX_FAULTS: usize = 1000;
@@ -36,6 +37,8 @@ pub struct Report {
     pub blocks: u64,
     /// The content that they name, in bytes.
     pub content_bytes: u64,
+    /// Locks that decode.
+    pub locks: u64,
     /// The data file's length.
     pub file_bytes: u64,
     /// Log records beyond the checkpoint; 0 after a clean close.
@@ -75,6 +78,7 @@ impl fmt::Display for Report {
             blocks,
             content_bytes,
             file_bytes,
+            locks,
             replayed_records,
             checked_contents,
             fault_count,
@@ -82,7 +86,7 @@ impl fmt::Display for Report {
         } = self;
         write!(
             f,
-            "{blocks} blocks, {content_bytes} bytes of content in a file of {file_bytes}, "
+            "{blocks} blocks, {content_bytes} bytes of content in a file of {file_bytes}, {locks} locks, "
         )?;
         write!(
             f,
@@ -138,7 +142,7 @@ pub fn fsck(dir: &Path, options: FsckOptions) -> Result<Report, BlockError> {
             Ok(())
         },
     );
-    let mut report = checker.report;
+    let mut report = checker.finish();
     match read {
         Ok(contents) => {
             report.replayed_records = contents.records;
@@ -155,9 +159,37 @@ struct Checker {
     report: Report,
     buffer: AlignedBuffer,
     contents: bool,
+    /// Of blocks that have some, or say so.
+    locks: HashMap<Digest, Locks, foldhash::fast::RandomState>,
+}
+
+/// How many locks a block has, by its record and in truth.
+#[derive(Default)]
+struct Locks {
+    counted: u32,
+    found: u32,
+    cut_off: bool,
 }
 
 impl Checker {
+    /// What can be said only at the end.
+    fn finish(mut self) -> Report {
+        for (digest, locks) in self.locks {
+            let Locks {
+                counted,
+                found,
+                cut_off,
+            } = locks;
+            if cut_off {
+                self.report.locks -= u64::from(found);
+            } else if counted != found {
+                let fault = format!("the record of {digest} counts {counted} locks, there are {found}");
+                self.report.fault(fault);
+            }
+        }
+        self.report
+    }
+
     fn new(file: Arc<dyn File>, report: Report, contents: bool) -> Self {
         let mut taken = Buddy::default();
         taken.grow(
@@ -172,10 +204,21 @@ impl Checker {
             report,
             buffer: AlignedBuffer::zeroed(SizeClass::LARGEST.size_bytes() as usize),
             contents,
+            locks: HashMap::default(),
         }
     }
 
     fn entry(&mut self, key: &[u8], value: &[u8], proven: bool) {
+        if lock::is_lock(key) {
+            match lock::decode(key, value) {
+                Ok((digest, _)) => {
+                    self.report.locks += 1;
+                    self.locks.entry(digest).or_default().found += 1;
+                }
+                Err(fault) => self.report.fault(fault),
+            }
+            return;
+        }
         match recovery::read(key, value) {
             Ok((digest, record)) => self.record(&digest, &record, proven),
             Err(fault) => self.report.fault(fault),
@@ -187,7 +230,14 @@ impl Checker {
         let holds = look.then(|| recovery::holds(&*self.file, digest, record, &mut self.buffer));
         if !proven && matches!(holds, Some(Ok(false))) {
             self.report.cut_off_blocks += 1;
+            if record.locks > 0 {
+                // They are dropped with it.
+                self.locks.entry(*digest).or_default().cut_off = true;
+            }
             return;
+        }
+        if record.locks > 0 {
+            self.locks.entry(*digest).or_default().counted = record.locks;
         }
         self.report.blocks += 1;
         self.report.content_bytes += u64::from(record.len_bytes);

@@ -4,10 +4,11 @@
 //! gone, its bytes may still be read). Look-ups answer from durable state; everything else sees what is staged too, so
 //! that the second `Occupy` of the same content meets the first one even inside one batch.
 
+mod locks;
 mod reclaim;
 
 use crate::{
-    BlockError, Digest, Record, Stats,
+    BlockError, Digest, Opened, Record, Stats,
     depot::Depot,
     epoch::Epochs,
     message::{BlockMessage, BlockReply},
@@ -31,6 +32,7 @@ pub struct BlockHandler {
     clock: Arc<dyn Clock>,
     blocks: u64,
     content_bytes: u64,
+    locks: u64,
     /// What the messages since the last commit did, oldest first.
     staged: Vec<Staged>,
     /// The last block was released: pools give their blocks back as soon as quarantine has.
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
 enum Staged {
     Named(Record),
     Released(Record),
+    Locked,
+    Unlocked,
 }
 
 impl BlockHandler {
@@ -55,11 +59,10 @@ impl BlockHandler {
     pub(crate) fn new(
         table: Table,
         space: Space,
-        totals: (u64, u64),
+        opened: &Opened,
         shared: Shared,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (blocks, content_bytes) = totals;
         let reader = table.reader();
         let quarantine = Quarantine::default();
         let handler = Self {
@@ -69,8 +72,9 @@ impl BlockHandler {
             shared,
             quarantine,
             clock,
-            blocks,
-            content_bytes,
+            blocks: opened.blocks,
+            content_bytes: opened.content_bytes,
+            locks: opened.locks,
             staged: Vec::new(),
             emptied: false,
         };
@@ -93,6 +97,7 @@ impl BlockHandler {
         Stats {
             blocks: self.blocks,
             content_bytes: self.content_bytes,
+            locks: self.locks,
             file_bytes,
             capacity_bytes: file_bytes + unused_bytes - buddy.free_blocks() * crate::buddy::UNIT_BYTES,
             free_bytes: unused_bytes + pooled_bytes,
@@ -158,6 +163,10 @@ impl BlockHandler {
         let record = self
             .record(digest)?
             .ok_or(BlockError::NotFound { digest: *digest })?;
+        if record.locks > 0 {
+            let (digest, locks) = (*digest, record.locks);
+            return Err(BlockError::LockedBlock { digest, locks });
+        }
         self.table.delete(&digest.0)?;
         self.staged.push(Staged::Released(record));
         self.blocks -= 1;
@@ -239,7 +248,11 @@ impl BlockHandler {
                 unused: Some(address),
             });
         }
-        let record = Record { address, len_bytes };
+        let record = Record {
+            address,
+            len_bytes,
+            locks: 0,
+        };
         self.table.put(&digest.0, &record.encode(digest))?;
         self.space.name(address)?;
         self.staged.push(Staged::Named(record));
@@ -252,12 +265,11 @@ impl BlockHandler {
     fn keep(&mut self) {
         let released = self.staged.drain(..).filter_map(|staged| match staged {
             Staged::Released(record) => Some(record.address),
-            Staged::Named(_) => None,
+            Staged::Named(_) | Staged::Locked | Staged::Unlocked => None,
         });
         let released: Vec<_> = released.collect();
         if self.blocks == 0 && !released.is_empty() {
             self.emptied = true;
-            self.request_sync();
         }
         self.quarantine
             .committed(self.table.last_commit(), released, self.clock.now());
@@ -276,6 +288,8 @@ impl BlockHandler {
                     self.blocks += 1;
                     self.content_bytes += u64::from(record.len_bytes);
                 }
+                Staged::Locked => self.locks -= 1,
+                Staged::Unlocked => self.locks += 1,
             }
         }
     }
@@ -295,6 +309,12 @@ impl MessageHandler<BlockMessage> for BlockHandler {
                 address,
                 len_bytes,
             } => self.occupy(&digest, address, len_bytes),
+            BlockMessage::Lock {
+                digest,
+                resource,
+                body,
+            } => self.lock(&digest, &resource, &body),
+            BlockMessage::Unlock { digest, resource } => self.unlock(&digest, &resource),
         };
         reply.map_err(Error::from)
     }

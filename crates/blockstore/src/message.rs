@@ -1,8 +1,8 @@
 //! What a worker asks the controller, and in which order a batch is served.
 //!
 //! Order inside a batch, by rank: `GetAddress` (a pure read, answered at once), then `Release` and `Return`, which make
-//! space, then `Allocate`, which takes it, then `Occupy`, which names blocks. Only `Release` and `Occupy` change records
-//! and wait for the commit; a grant of blocks is volatile by design, because unnamed blocks vanish in a crash.
+//! space, and `Unlock`, then `Allocate`, which takes it, then `Occupy`, which names blocks, and `Lock`. What changes
+//! records waits for the commit; a grant of blocks is volatile by design, because unnamed blocks vanish in a crash.
 
 use crate::{Digest, record::Record};
 use quintet_core::{BlockAddress, Message, SizeClass};
@@ -16,8 +16,8 @@ pub enum BlockMessage {
         /// The block's name.
         digest: Digest,
     },
-    /// Forget the name; its block becomes free when nothing can read it any more. Answers [`BlockReply::Released`] or
-    /// `NotFound`.
+    /// Forget the name; its block becomes free when nothing can read it any more. Answers [`BlockReply::Released`],
+    /// `NotFound`, or `Conflict` while the block is locked.
     Release {
         /// The block's name.
         digest: Digest,
@@ -27,6 +27,13 @@ pub enum BlockMessage {
     Return {
         /// The blocks.
         addresses: Vec<BlockAddress>,
+    },
+    /// Ends a lock. Answers [`BlockReply::Unlocked`] or `NotFound`.
+    Unlock {
+        /// The block's name.
+        digest: Digest,
+        /// The lock's holder.
+        resource: Vec<u8>,
     },
     /// Asks for at most `count` blocks. Answers [`BlockReply::Granted`] with at least one, or `Full`.
     Allocate {
@@ -43,6 +50,15 @@ pub enum BlockMessage {
         address: BlockAddress,
         /// The content's length.
         len_bytes: u32,
+    },
+    /// Locks a block, or replaces its holder's lock. Answers [`BlockReply::Locked`] or `NotFound`.
+    Lock {
+        /// The block's name.
+        digest: Digest,
+        /// The holder.
+        resource: Vec<u8>,
+        /// What the holder keeps with the lock.
+        body: Vec<u8>,
     },
 }
 
@@ -62,6 +78,10 @@ pub enum BlockReply {
         /// The offered block, when the content was stored already: it is still handed out to the asker.
         unused: Option<BlockAddress>,
     },
+    /// The block is locked for the holder.
+    Locked,
+    /// The lock has ended.
+    Unlocked,
 }
 
 impl BlockMessage {
@@ -75,13 +95,16 @@ impl Message for BlockMessage {
     fn rank(&self) -> u8 {
         match self {
             Self::GetAddress { .. } => 0,
-            Self::Release { .. } | Self::Return { .. } => 1,
+            Self::Release { .. } | Self::Unlock { .. } | Self::Return { .. } => 1,
             Self::Allocate { .. } => 2,
-            Self::Occupy { .. } => 3,
+            Self::Occupy { .. } | Self::Lock { .. } => 3,
         }
     }
 
     fn awaits_commit(&self) -> bool {
-        matches!(self, Self::Release { .. } | Self::Occupy { .. })
+        !matches!(
+            self,
+            Self::GetAddress { .. } | Self::Return { .. } | Self::Allocate { .. }
+        )
     }
 }

@@ -18,6 +18,10 @@ pub enum Outcome {
     },
     /// The block is deleted, as durably as configured.
     Deleted,
+    /// The block is locked for its holder, as durably as configured.
+    Locked,
+    /// The lock has ended, as durably as configured.
+    Unlocked,
     /// The block is found; read it now.
     Found(Extent),
 }

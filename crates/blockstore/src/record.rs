@@ -9,7 +9,7 @@
 //! | 2 | 2 | flags, 0 |
 //! | 4 | 4 | content length in bytes |
 //! | 8 | 8 | block number: the content begins at number × 4096 × 2^class |
-//! | 16 | 4 | reserved, 0 |
+//! | 16 | 4 | how many locks the block has |
 //! | 20 | 4 | CRC-32 (IEEE) over the digest and bytes 0 to 19 |
 
 use crate::{BlockError, Digest};
@@ -24,6 +24,8 @@ pub struct Record {
     pub address: BlockAddress,
     /// The content's length, 1 to the block's size.
     pub len_bytes: u32,
+    /// How many [locks](crate::Lock) keep the block from being deleted.
+    pub locks: u32,
 }
 
 impl Record {
@@ -38,6 +40,7 @@ impl Record {
         bytes[1] = self.address.class.index();
         bytes[4..8].copy_from_slice(&self.len_bytes.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.address.number.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.locks.to_le_bytes());
         let crc = checksum(digest, &bytes);
         bytes[20..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -53,15 +56,15 @@ impl Record {
             .try_into()
             .map_err(|_| refuse(format!("{} bytes long, not {}", bytes.len(), Self::LEN_BYTES)))?;
         let [version, class, flag_low, flag_high, l0, l1, l2, l3, n @ ..] = bytes;
-        let [n0, n1, n2, n3, n4, n5, n6, n7, r0, r1, r2, r3, c0, c1, c2, c3] = n;
+        let [n0, n1, n2, n3, n4, n5, n6, n7, k0, k1, k2, k3, c0, c1, c2, c3] = n;
         if checksum(digest, bytes) != u32::from_le_bytes([*c0, *c1, *c2, *c3]) {
             return Err(refuse("its checksum does not match".into()));
         }
         if *version != VERSION {
             return Err(refuse(format!("version {version}, this build reads {VERSION}")));
         }
-        if [*flag_low, *flag_high, *r0, *r1, *r2, *r3] != [0; 6] {
-            return Err(refuse("flags or reserved bytes are not zero".into()));
+        if [*flag_low, *flag_high] != [0; 2] {
+            return Err(refuse("flags are not zero".into()));
         }
         let class = SizeClass::from_index(*class)
             .ok_or_else(|| refuse(format!("size class {class}, the last is 7")))?;
@@ -78,6 +81,7 @@ impl Record {
         Ok(Self {
             address: BlockAddress { class, number },
             len_bytes,
+            locks: u32::from_le_bytes([*k0, *k1, *k2, *k3]),
         })
     }
 }
@@ -102,11 +106,12 @@ mod tests {
                 number: 0x0102_0304_0506,
             },
             len_bytes: 0x7FFF,
+            locks: 0x0102,
         };
         let bytes = record.encode(&Digest([7; 32]));
         assert_eq!(
             &bytes[..20],
-            &[1, 3, 0, 0, 0xFF, 0x7F, 0, 0, 6, 5, 4, 3, 2, 1, 0, 0, 0, 0, 0, 0]
+            &[1, 3, 0, 0, 0xFF, 0x7F, 0, 0, 6, 5, 4, 3, 2, 1, 0, 0, 2, 1, 0, 0]
         );
         assert_eq!(Record::decode(&Digest([7; 32]), &bytes).unwrap(), record);
         assert!(
@@ -118,11 +123,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_record_comes_back_and_every_damaged_one_is_refused(
-            class in 0_u8..8, number in 0_u64..1 << 40, len in 1_u32..=4096, bit in 0_usize..192, cut in 0_usize..24,
+            class in 0_u8..8, number in 0_u64..1 << 40, len in 1_u32..=4096, locks in 0_u32..9, bit in 0_usize..192, cut in 0_usize..24,
         ) {
             let class = SizeClass::from_index(class).unwrap();
             let digest = Digest([class.index(); 32]);
-            let record = Record { address: BlockAddress { class, number }, len_bytes: len };
+            let record = Record { address: BlockAddress { class, number }, len_bytes: len, locks };
             let mut bytes = record.encode(&digest);
             prop_assert_eq!(Record::decode(&digest, &bytes).unwrap(), record);
             prop_assert!(Record::decode(&digest, &bytes[..cut]).is_err());

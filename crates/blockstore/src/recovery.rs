@@ -5,7 +5,7 @@
 //! its block as taken. Two records that overlap, or one beyond the file, are damage, and the store does not open.
 
 use crate::{
-    BlockError, Digest, Record,
+    BlockError, Digest, Record, lock,
     meta::{Recovered, Table},
     space::Space,
 };
@@ -20,6 +20,8 @@ pub struct Opened {
     pub blocks: u64,
     /// Their content, in bytes.
     pub content_bytes: u64,
+    /// Locks on them.
+    pub locks: u64,
     /// Log records replayed after the last checkpoint.
     pub replayed_records: u64,
     /// Blocks whose content was checked because a crash could have cut it off.
@@ -48,8 +50,12 @@ pub(crate) fn recover(
     space: &mut Space,
 ) -> Result<Opened, BlockError> {
     let (checked_blocks, dropped_blocks) = drop_unwritten(table, recovered, file)?;
-    let (mut blocks, mut content_bytes) = (0, 0);
+    let (mut blocks, mut content_bytes, mut locks) = (0, 0, 0);
     table.reader().scan(&mut |key, value| {
+        if lock::is_lock(key) {
+            locks += 1;
+            return Ok(());
+        }
         let (digest, record) = read(key, value)?;
         check_inside(&digest, &record, file_bytes)?;
         space
@@ -63,6 +69,7 @@ pub(crate) fn recover(
     Ok(Opened {
         blocks,
         content_bytes,
+        locks,
         replayed_records,
         checked_blocks,
         dropped_blocks,
@@ -86,15 +93,27 @@ fn drop_unwritten(
     file: &dyn File,
 ) -> Result<(u64, u64), BlockError> {
     let mut buffer = AlignedBuffer::zeroed(SizeClass::LARGEST.size_bytes() as usize);
-    let (mut checked, mut dropped) = (0, 0);
+    let (mut checked, mut dropped, mut doomed) = (0, 0, Vec::new());
     for key in &recovered.unproven {
+        if lock::is_lock(key) {
+            // It names nothing but its block, which is in the same record of the log or in an earlier one.
+            continue;
+        }
         let Some(value) = table.get(key)? else {
             continue;
         };
         let (digest, record) = read(key, &value)?;
         checked += 1;
         if !holds(file, &digest, &record, &mut buffer)? {
-            forget(table, key)?;
+            table.reader().scan_prefix(key, &mut |entry, _| {
+                doomed.push(entry.to_vec());
+                Ok(())
+            })?;
+            // The record last: while it is there, a crash in between is made good by the next opening.
+            doomed.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.len()));
+            for entry in doomed.drain(..) {
+                forget(table, &entry)?;
+            }
             dropped += 1;
         }
     }

@@ -17,8 +17,9 @@ pub(crate) struct Refill {
     asked: bool,
     /// The last request gave nothing: only a put that needs a block asks again.
     starved: bool,
-    /// Why, for the puts that waited for it: they are begun again before the next poll.
-    refused: Option<Error>,
+    /// Why, and for how many puts that waited for it: they are begun again before the next poll. One that comes later asks
+    /// for itself, because there may be room by then.
+    refused: Option<(Error, usize)>,
 }
 
 impl Refill {
@@ -41,8 +42,11 @@ impl Refill {
             self.promised = self.promised.saturating_sub(1);
             return Ok(Some(block));
         }
-        if let Some(error) = &self.refused {
-            return Err(error.clone());
+        if let Some((error, puts)) = self.refused.take() {
+            if puts > 1 {
+                self.refused = Some((error.clone(), puts - 1));
+            }
+            return Err(error);
         }
         self.missed += 1;
         Ok(None)
@@ -79,8 +83,7 @@ impl Refill {
                 addresses
             }
             Err(error) => {
-                // Nobody waited: a put that comes later asks for itself.
-                self.refused = (waited > 0).then_some(error);
+                self.refused = (waited > 0).then_some((error, waited));
                 Vec::new()
             }
         }
@@ -183,7 +186,6 @@ mod tests {
         assert!(refill.take().unwrap().is_none());
         assert!(refill.answered(Err(ErrorKind::Full.into())).is_empty());
         assert_eq!(refill.take().unwrap_err().kind(), ErrorKind::Full);
-        refill.begun_again();
-        assert!(refill.take().unwrap().is_none());
+        assert!(refill.take().unwrap().is_none(), "a later put asks for itself");
     }
 }

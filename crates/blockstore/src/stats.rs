@@ -13,6 +13,8 @@ pub struct Stats {
     pub blocks: u64,
     /// Their content, in bytes.
     pub content_bytes: u64,
+    /// Locks on them.
+    pub locks: u64,
     /// The data file's length.
     pub file_bytes: u64,
     /// The length that it may reach.

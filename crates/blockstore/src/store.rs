@@ -1,18 +1,18 @@
 //! [`BlockStore`]: the embedded, blocking interface, and the owner of the controller's thread.
 //!
-//! Calls borrow a *seat* (a worker, its parker and an aligned buffer) for as long as they run, so many threads share a few
-//! connections and their commits are grouped. Ports connect workers of their own with [`BlockStore::connect`].
+//! Calls borrow a [seat](crate::seat) for as long as they run, so many threads share a few connections and their commits
+//! are grouped. Ports connect workers of their own with [`BlockStore::connect`].
 
 use crate::{
-    BlockError, BlockWorker, Config, ControllerStats, Digest, Done, Engine, Extent, Get, Opened, Outcome,
-    Polled, Put, Stats, Ticket, Workers,
+    BlockError, BlockWorker, Config, ControllerStats, Digest, Engine, Lock, Opened, Stats, Workers,
     home::Home,
     message::BlockMessage,
     meter::{Meter, Metered},
+    seat::Seats,
 };
 use quintet_core::{
-    AlignedBuffer, BatchConfig, BatchController, Clock, Connector, Doorbell, Error, Parker, Result,
-    SizeClass, SystemClock, rtrb_queue::RtrbQueue,
+    BatchConfig, BatchController, Clock, Connector, Doorbell, Parker, Result, SystemClock,
+    rtrb_queue::RtrbQueue,
 };
 use quintet_log::{Directory, OsDirectory};
 use std::{
@@ -40,8 +40,8 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct BlockStore {
-    seats: Mutex<Seats>,
-    freed: Condvar,
+    pub(crate) seats: Mutex<Seats>,
+    pub(crate) freed: Condvar,
     connector: Connector<BlockMessage>,
     workers: Workers,
     opened: Opened,
@@ -50,21 +50,6 @@ pub struct BlockStore {
     controller: Mutex<Option<JoinHandle<Result<()>>>>,
     /// After the controller's thread has ended: fields drop in order.
     _home: Option<Home>,
-}
-
-#[derive(Default)]
-struct Seats {
-    free: Vec<Seat>,
-    made: usize,
-    closed: bool,
-}
-
-/// What one call needs.
-struct Seat {
-    worker: BlockWorker,
-    parker: Parker,
-    buffer: AlignedBuffer,
-    done: Vec<Done>,
 }
 
 impl BlockStore {
@@ -209,12 +194,48 @@ impl BlockStore {
     /// Deletes the block of this name.
     ///
     /// # Errors
-    /// `NotFound`; `Poisoned` after a failed flush.
+    /// `NotFound`; `Conflict` while it is [locked](Self::lock); `Poisoned` after a failed flush.
     pub fn delete(&self, digest: &Digest) -> Result<()> {
         self.with_seat(self.config.workers, |seat| {
             let ticket = seat.worker.delete(digest)?;
             seat.wait(ticket).map(|_| ())
         })
+    }
+
+    /// Keeps the block of this name from being deleted, for the holder named `resource`, together with some bytes of the
+    /// holder's. The same holder's earlier lock is replaced.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for an empty resource, `TooLarge` for one above [`MAX_RESOURCE_BYTES`] or a body above
+    /// [`MAX_LOCK_BYTES`]; `Conflict` when the block has [`MAX_LOCKS`] locks; `Poisoned` after a failed flush.
+    ///
+    /// [`MAX_RESOURCE_BYTES`]: crate::MAX_RESOURCE_BYTES
+    /// [`MAX_LOCK_BYTES`]: crate::MAX_LOCK_BYTES
+    /// [`MAX_LOCKS`]: crate::MAX_LOCKS
+    pub fn lock(&self, digest: &Digest, resource: &[u8], body: &[u8]) -> Result<()> {
+        self.with_seat(self.config.workers, |seat| {
+            let ticket = seat.worker.lock(digest, resource, body)?;
+            seat.wait(ticket).map(|_| ())
+        })
+    }
+
+    /// Ends a lock.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such block or no such lock; `Poisoned` after a failed flush.
+    pub fn unlock(&self, digest: &Digest, resource: &[u8]) -> Result<()> {
+        self.with_seat(self.config.workers, |seat| {
+            let ticket = seat.worker.unlock(digest, resource)?;
+            seat.wait(ticket).map(|_| ())
+        })
+    }
+
+    /// The durable locks of the block of this name, in the order of their resources; `None` = there is no such block.
+    ///
+    /// # Errors
+    /// `Corrupted` for a damaged entry; what the record table answers.
+    pub fn locks(&self, digest: &Digest) -> Result<Option<Vec<Lock>>> {
+        self.workers.locks(digest)
     }
 
     /// What the store held at its last commit. Never blocks.
@@ -269,140 +290,10 @@ impl BlockStore {
             .join()
             .unwrap_or_else(|_| Err(BlockError::Closed.into()))
     }
-
-    /// Runs a call on a seat while fewer than `seats` are taken; waits for that otherwise.
-    fn with_seat<T>(&self, seats: usize, call: impl FnOnce(&mut Seat) -> Result<T>) -> Result<T> {
-        let mut taken = Taken {
-            seat: Some(self.take_seat(seats)?),
-            store: self,
-        };
-        match taken.seat.as_mut() {
-            Some(seat) => call(seat),
-            None => Err(BlockError::Closed.into()),
-        }
-    }
-
-    fn take_seat(&self, limit: usize) -> Result<Seat> {
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if seats.closed {
-                return Err(BlockError::Closed.into());
-            }
-            if seats.made - seats.free.len() < limit {
-                if let Some(seat) = seats.free.pop() {
-                    return Ok(seat);
-                }
-                let seat = self.new_seat()?;
-                seats.made += 1;
-                return Ok(seat);
-            }
-            seats = self.freed.wait(seats).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn new_seat(&self) -> Result<Seat> {
-        let parker = Parker::new();
-        let worker = self.connect(parker.doorbell())?;
-        let buffer = AlignedBuffer::zeroed(SizeClass::LARGEST.size_bytes() as usize);
-        Ok(Seat {
-            worker,
-            parker,
-            buffer,
-            done: Vec::new(),
-        })
-    }
 }
 
 impl Drop for BlockStore {
     fn drop(&mut self) {
         let _closed = self.close();
-    }
-}
-
-/// A seat on loan: it goes back also when the call panics.
-struct Taken<'a> {
-    seat: Option<Seat>,
-    store: &'a BlockStore,
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        if let Some(seat) = &mut self.seat {
-            seat.come_to_rest();
-        }
-        let mut seats = self.store.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        seats.free.extend(self.seat.take());
-        drop(seats);
-        // `close` waits for all, a call for one.
-        self.store.freed.notify_all();
-    }
-}
-
-impl Seat {
-    fn begin_put(&mut self, len_bytes: u64) -> Result<Put> {
-        loop {
-            if let Some(put) = self.worker.begin_put(len_bytes)? {
-                return Ok(put);
-            }
-            self.poll_until(|polled| polled.retry_puts)?;
-        }
-    }
-
-    fn find(&mut self, digest: &Digest) -> Result<Option<Extent>> {
-        let ticket = match self.worker.get(digest)? {
-            Get::Found(extent) => return Ok(Some(extent)),
-            Get::Missing => return Ok(None),
-            Get::Asked(ticket) => ticket,
-        };
-        match self.wait(ticket) {
-            Ok(Outcome::Found(extent)) => Ok(Some(extent)),
-            Ok(_) => Ok(None),
-            Err(error) if error.kind() == quintet_core::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn wait(&mut self, ticket: Ticket) -> Result<Outcome> {
-        loop {
-            if let Some(at) = self.done.iter().position(|done| done.ticket == ticket) {
-                return self.done.swap_remove(at).outcome;
-            }
-            self.poll_until(|polled| polled.done > 0)?;
-        }
-    }
-
-    /// Waits for blocks that were asked for and have not come: on a seat that nobody sits on, nobody would take them in.
-    fn come_to_rest(&mut self) {
-        while self.worker.in_flight() > 0 {
-            let before = self.worker.in_flight();
-            let Self {
-                worker, parker, done, ..
-            } = self;
-            parker.wait(|| worker.poll(done).is_err() || worker.in_flight() < before, None);
-            if worker.poll(done).is_err() {
-                break;
-            }
-        }
-        self.done.clear();
-    }
-
-    /// Polls, sleeping in between, until `enough`.
-    fn poll_until(&mut self, enough: impl Fn(Polled) -> bool) -> Result<()> {
-        let Self {
-            worker, parker, done, ..
-        } = self;
-        let mut found = Ok(false);
-        loop {
-            let ready = parker.wait(
-                || {
-                    found = worker.poll(done).map(&enough).map_err(Error::from);
-                    !matches!(found, Ok(false))
-                },
-                None,
-            );
-            if ready {
-                return found.map(|_| ());
-            }
-        }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Asked {
     Return,
     Name { digest: Digest, block: Block },
     Release,
+    Lock,
+    Unlock,
     Address { digest: Digest, pin: Pin },
 }
 
@@ -44,13 +46,13 @@ impl UnderWay {
         &mut self,
         message: BlockMessage,
         asked: Asked,
-    ) -> Result<RequestId, (PushError<BlockMessage>, Asked)> {
+    ) -> Result<RequestId, Box<(PushError<BlockMessage>, Asked)>> {
         match self.link.submit(message) {
             Ok(id) => {
                 self.asked.insert(id, asked);
                 Ok(id)
             }
-            Err(refused) => Err((refused, asked)),
+            Err(refused) => Err(Box::new((refused, asked))),
         }
     }
 

@@ -5,6 +5,8 @@
 //! and outcomes come out of `poll` under the ticket that the call returned. One thread drives a worker; what it hands out
 //! ([`Put`], [`Extent`]) may go to others.
 
+mod locks;
+
 use crate::{
     BlockError, Digest, Record,
     depot::{Depot, Home, Shelf, one_message},
@@ -130,7 +132,8 @@ impl BlockWorker {
         };
         match self.under_way.submit(message, Asked::Name { digest, block }) {
             Ok(id) => Ok(Ticket(id)),
-            Err((refused, asked)) => {
+            Err(refused) => {
+                let (refused, asked) = *refused;
                 if let Asked::Name { block, .. } = asked {
                     put.put_block(block);
                 }
@@ -177,7 +180,7 @@ impl BlockWorker {
     fn send(&mut self, message: BlockMessage, asked: Asked) -> Result<Ticket> {
         match self.under_way.submit(message, asked) {
             Ok(id) => Ok(Ticket(id)),
-            Err((refused, _)) => Err(refusal(&refused)),
+            Err(refused) => Err(refusal(&refused.0)),
         }
     }
 
@@ -244,8 +247,10 @@ impl BlockWorker {
                 Ok(Outcome::Found(self.extent(digest, record, pin)))
             }
             (Asked::Release, Ok(BlockReply::Released)) => Ok(Outcome::Deleted),
-            (Asked::Address { .. } | Asked::Release, Ok(other)) => Err(misfit(&other)),
-            (Asked::Address { .. } | Asked::Release, Err(error)) => Err(error),
+            (Asked::Lock, Ok(BlockReply::Locked)) => Ok(Outcome::Locked),
+            (Asked::Unlock, Ok(BlockReply::Unlocked)) => Ok(Outcome::Unlocked),
+            (_, Ok(other)) => Err(misfit(&other)),
+            (_, Err(error)) => Err(error),
         };
         out.push(Done { ticket, outcome });
         false

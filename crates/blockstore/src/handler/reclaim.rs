@@ -59,12 +59,13 @@ impl BlockHandler {
             return None;
         }
         let soon = Deadline::after(&*self.clock, RECLAIM);
-        let waits_for_sync = !self.quarantine.waits_for_readers(self.table.synced());
-        if self.table.durability() != Durability::Relaxed || !waits_for_sync || self.emptied {
+        let waits_for_readers = self.quarantine.waits_for_readers(self.table.synced());
+        let sync_comes = self.table.durability() != Durability::Relaxed;
+        if waits_for_readers || sync_comes && !self.emptied {
             return Some(soon);
         }
         let due = Deadline(self.quarantine.unsynced_since()? + SYNC_FREED);
-        if !due.is_due(&*self.clock) {
+        if !self.emptied && !due.is_due(&*self.clock) {
             return Some(due);
         }
         self.request_sync();

@@ -35,7 +35,7 @@ pub(crate) fn inspect(
         Ok(())
     })?;
     if let Some(lmdb) = lmdb {
-        lmdb.scan(&mut |key, value| {
+        lmdb.scan(&[], &mut |key, value| {
             if replayed.contains_key(key) {
                 return Ok(());
             }

@@ -187,14 +187,21 @@ impl Lmdb {
         })
     }
 
-    /// Calls `each` on every entry in key order, in one snapshot, until it fails.
-    pub(crate) fn scan(&self, each: Visit<'_>) -> Result<(), BlockError> {
+    /// Calls `each` on every entry whose key begins with `prefix`, in key order, in one snapshot, until it fails.
+    pub(crate) fn scan(&self, prefix: &[u8], each: Visit<'_>) -> Result<(), BlockError> {
+        if prefix.len() > MAX_KEY_BYTES {
+            return Ok(());
+        }
         self.snapshot(|live, txn| {
-            for entry in live.entries.iter(txn)? {
+            let mut visit = |entry: Result<(&[u8], &[u8]), heed::Error>| {
                 let (key, value) = entry?;
-                each(key, value)?;
+                each(key, value)
+            };
+            // LMDB takes no empty key to begin at.
+            if prefix.is_empty() {
+                return live.entries.iter(txn)?.try_for_each(&mut visit);
             }
-            Ok(())
+            live.entries.prefix_iter(txn, prefix)?.try_for_each(&mut visit)
         })
     }
 
@@ -300,7 +307,7 @@ mod tests {
         lmdb.write(&batch, Seq(9)).unwrap();
         assert_eq!(lmdb.watermark().unwrap(), Seq(9));
         let mut count = 0;
-        lmdb.scan(&mut |_, stored| {
+        lmdb.scan(&[], &mut |_, stored| {
             count += 1;
             assert_eq!(stored, value);
             Ok(())

@@ -16,6 +16,8 @@ use std::{
 };
 
 const SHARDS: usize = 16;
+/// Keys that share so many bytes at their beginning share a shard.
+const PREFIX_BYTES: usize = 32;
 /// What an entry costs beside its key and value: table slots, allocation headers, reference counts. An estimate.
 const ENTRY_OVERHEAD_BYTES: usize = 96;
 
@@ -54,7 +56,28 @@ impl Memtable {
 
     fn shard(&self, key: &[u8]) -> &RwLock<Shard> {
         // The map inside uses the low bits of its own hash; another hasher instance keeps the two independent.
-        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+        // By the key's beginning alone, so that what shares one lies side by side.
+        let beginning = &key[..key.len().min(PREFIX_BYTES)];
+        &self.shards[self.hasher.hash_one(beginning) as usize % SHARDS]
+    }
+
+    /// The newest generation of every entry whose key begins with `prefix`. Looks through one shard when the prefix is at
+    /// least [`PREFIX_BYTES`] long, else through all.
+    pub(super) fn with_prefix(&self, prefix: &[u8]) -> Generation {
+        let mut found = Generation::default();
+        let mut collect = |shard: &RwLock<Shard>| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            for (key, value) in shard.frozen.iter().chain(&shard.active) {
+                if key.starts_with(prefix) {
+                    found.insert(key.clone(), value.clone());
+                }
+            }
+        };
+        match prefix.len() {
+            PREFIX_BYTES.. => collect(self.shard(prefix)),
+            _ => self.shards.iter().for_each(collect),
+        }
+        found
     }
 
     /// The newest entry: `None` = look in the checkpoint, `Some(None)` = deleted.
@@ -105,18 +128,6 @@ impl Memtable {
         let frozen =
             |shard: &RwLock<Shard>| Arc::clone(&shard.read().unwrap_or_else(PoisonError::into_inner).frozen);
         self.shards.iter().map(frozen).collect()
-    }
-
-    /// A copy of every entry, newest generation first.
-    pub(super) fn entries(&self) -> Generation {
-        let mut all = Generation::default();
-        for shard in &self.shards {
-            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            for (key, value) in shard.frozen.iter().chain(&shard.active) {
-                all.insert(key.clone(), value.clone());
-            }
-        }
-        all
     }
 
     /// Drops the frozen generation. Called once a durable checkpoint holds it.

@@ -308,7 +308,7 @@ mod tests {
                 Ok(()) => {
                     let lmdb = Lmdb::open_read_only(dir.path(), 64 << 20).unwrap();
                     let mut entries = 0;
-                    lmdb.scan(&mut |_, _| {
+                    lmdb.scan(&[], &mut |_, _| {
                         entries += 1;
                         Ok(())
                     })
@@ -337,7 +337,7 @@ mod tests {
             match check(&path) {
                 Ok(()) => {
                     if let Ok(lmdb) = Lmdb::open_read_only(dir.path(), 64 << 20) {
-                        let _whatever_it_says = lmdb.scan(&mut |_, _| Ok(()));
+                        let _whatever_it_says = lmdb.scan(&[], &mut |_, _| Ok(()));
                     }
                 }
                 Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Corrupted),

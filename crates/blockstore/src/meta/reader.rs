@@ -38,13 +38,22 @@ impl TableReader {
     /// # Errors
     /// What `each` or LMDB answers.
     pub fn scan(&self, each: Visit<'_>) -> Result<(), BlockError> {
-        let recent = self.durable.memtable.entries();
+        self.scan_prefix(&[], each)
+    }
+
+    /// The same for the entries whose keys begin with `prefix`. With a prefix of 32 bytes or more it looks through a
+    /// sixteenth of what is not checkpointed yet.
+    ///
+    /// # Errors
+    /// What `each` or LMDB answers.
+    pub fn scan_prefix(&self, prefix: &[u8], each: Visit<'_>) -> Result<(), BlockError> {
+        let recent = self.durable.memtable.with_prefix(prefix);
         for (key, value) in &recent {
             if let Some(value) = value {
                 each(key, value)?;
             }
         }
-        self.durable.lmdb.scan(&mut |key, value| {
+        self.durable.lmdb.scan(prefix, &mut |key, value| {
             if recent.contains_key(key) {
                 return Ok(());
             }

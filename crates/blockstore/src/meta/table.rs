@@ -3,6 +3,8 @@
 //! Invariants: an operation is in exactly one of staged, pending and durable; groups become durable in commit order, whole;
 //! readers see durable operations only; what LMDB holds is a prefix of the log, named by its watermark.
 
+mod checkpoints;
+
 use super::{
     Recovered, TableConfig, TableReader, batch,
     checkpoint::{Checkpointer, Durable},
@@ -12,12 +14,9 @@ use super::{
     replay::Replay,
 };
 use crate::BlockError;
-use quintet_core::{Clock, Commit, Deadline, Durability, Error, ErrorKind, Seq};
+use quintet_core::{Clock, Commit, Durability, Error, ErrorKind, Seq};
 use quintet_log::{Directory, Log, LogStats};
-use std::{path::Path, sync::Arc, task::Waker, time::Duration};
-
-/// How long after a failed checkpoint the next attempt is due.
-const RETRY: Duration = Duration::from_secs(1);
+use std::{path::Path, sync::Arc, task::Waker};
 
 /// The one writer's handle on a table.
 pub struct Table {
@@ -93,13 +92,6 @@ impl Table {
         Ok((table, recovered))
     }
 
-    /// Says that every [unproven](Recovered::unproven) entry was checked, and what was wrong deleted and synced. A table
-    /// whose log has companions makes no checkpoint before that.
-    pub fn proven(&mut self) {
-        self.doubted_after = None;
-        self.checkpoint_if_due();
-    }
-
     /// A handle for readers of durable state.
     #[must_use]
     pub fn reader(&self) -> TableReader {
@@ -123,8 +115,7 @@ impl Table {
     /// [`BlockError::EmptyKey`] or [`BlockError::TooLarge`]; [`BlockError::Busy`] when a limit on memory is reached;
     /// [`BlockError::Poisoned`]. Nothing is staged then.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), BlockError> {
-        limit("a value", value.len(), self.config.max_value_bytes)?;
-        self.stage(key, Some(value))
+        self.stage_all(&[(key, Some(value))])
     }
 
     /// Stages a deletion; deleting what is not there is allowed.
@@ -132,22 +123,33 @@ impl Table {
     /// # Errors
     /// As [`put`](Self::put).
     pub fn delete(&mut self, key: &[u8]) -> Result<(), BlockError> {
-        self.stage(key, None)
+        self.stage_all(&[(key, None)])
     }
 
-    fn stage(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), BlockError> {
-        check_key(key)?;
+    /// Stages several operations, all or none; `None` deletes.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn stage_all(&mut self, operations: &[(&[u8], Option<&[u8]>)]) -> Result<(), BlockError> {
+        let mut bytes = 0;
+        for (key, value) in operations {
+            check_key(key)?;
+            let value_bytes = value.map_or(0, <[u8]>::len);
+            limit("a value", value_bytes, self.config.max_value_bytes)?;
+            bytes += batch::op_bytes(key.len(), value_bytes);
+        }
         if self.poisoned {
             return Err(BlockError::Poisoned);
         }
-        let bytes = batch::op_bytes(key.len(), value.map_or(0, <[u8]>::len));
         // Half of it is room for the record's header and then some.
         if self.staged_bytes + bytes > self.config.max_batch_bytes - 64 {
             return Err(BlockError::Busy { what: "the batch" });
         }
         self.check_room()?;
         self.staged_bytes += bytes;
-        self.overlay.stage(key, value.map(Value::from));
+        for (key, value) in operations {
+            self.overlay.stage(key, value.map(Value::from));
+        }
         Ok(())
     }
 
@@ -166,11 +168,6 @@ impl Table {
                 what: "the table of entries awaiting a checkpoint",
             }),
         }
-    }
-
-    fn is_crowded(&self) -> bool {
-        let size = self.durable.memtable.size();
-        size.bytes >= 2 * self.config.checkpoint_bytes || size.entries >= 2 * self.config.checkpoint_entries
     }
 
     /// Forgets what was staged since the last commit.
@@ -267,32 +264,6 @@ impl Table {
         self.checkpoint_if_due();
     }
 
-    fn checkpoint_if_due(&mut self) {
-        let size = self.durable.memtable.size();
-        if size.entries >= self.config.checkpoint_entries || size.bytes >= self.config.checkpoint_bytes {
-            self.start_checkpoint();
-        }
-    }
-
-    fn start_checkpoint(&mut self) {
-        if self.doubted_after.is_none() && self.checkpointer.is_idle() {
-            self.durable.memtable.freeze();
-            self.checkpointer.request(self.settled);
-        }
-    }
-
-    /// Retries a failed checkpoint. Returns when it next wants to run.
-    pub fn maintain(&mut self) -> Option<Deadline> {
-        let failed = self.checkpointer.failure()?;
-        // A full disk may have room again. After any other failure LMDB's state is unknown.
-        if failed.kind() != ErrorKind::Full {
-            self.poisoned = true;
-            return None;
-        }
-        self.checkpointer.retry();
-        Some(Deadline::after(&*self.clock, RETRY))
-    }
-
     /// Blocks until everything committed is on stable storage, and shows it to readers.
     ///
     /// # Errors
@@ -352,18 +323,6 @@ impl Table {
     #[must_use]
     pub fn log_stats(&self) -> LogStats {
         self.log.stats()
-    }
-
-    /// Writes everything durable into LMDB and waits for it.
-    ///
-    /// # Errors
-    /// When the log cannot be flushed or the checkpoint not be written; nothing is lost, it stays in the log.
-    pub fn checkpoint(&mut self) -> Result<(), Error> {
-        self.sync()?;
-        self.checkpointer.retry();
-        self.checkpointer.wait()?;
-        self.start_checkpoint();
-        self.checkpointer.wait()
     }
 
     /// Flushes, checkpoints and closes, so that the next open has nothing to replay. What is staged is forgotten.

@@ -12,6 +12,8 @@ Quintet block store: immutable blocks of 1 byte to 512 KiB, named by their SHA-2
   store    echo hello | curl -T - http://HOST/block        answers the name, 64 hexadecimal digits
   read     curl http://HOST/block/NAME                     HEAD answers the length alone
   forget   curl -X DELETE http://HOST/block/NAME
+  lock     curl -X PATCH -d 'why' http://HOST/lock/NAME/WHO    a locked block is not deleted
+  locks    curl http://HOST/lock/NAME                      end one: DELETE /lock/NAME/WHO
   numbers  curl http://HOST/stats                          and /metrics for collectors
 ";
 

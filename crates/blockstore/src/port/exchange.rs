@@ -23,8 +23,27 @@ pub(crate) enum Exchange {
     Look(Look),
     /// A deletion that waits for its turn or for a credit.
     Delete(Digest),
+    /// A lock to be set, with its body: being gathered, or waiting for its turn or for a credit.
+    Lock(Locking, Lease),
+    /// A lock to be ended that waits for its turn or for a credit.
+    Unlock(Locking),
+    /// A question about locks that waits for its turn.
+    Locks(Locking),
     /// Sent to the controller; the outcome comes under its ticket.
     Sent,
+}
+
+/// Which lock a request is about; without a resource, all of the block's.
+pub(crate) struct Locking {
+    pub(crate) digest: Digest,
+    pub(crate) resource: Vec<u8>,
+}
+
+impl Locking {
+    pub(crate) fn new(digest: Digest, resource: &str) -> Self {
+        let resource = resource.as_bytes().to_vec();
+        Self { digest, resource }
+    }
 }
 
 /// What a GET or HEAD asks for.

@@ -2,21 +2,25 @@
 //! [`BlockWorker`](crate::BlockWorker).
 //!
 //! `PUT /block` answers the 64 hexadecimal digits of the body's SHA-256. `GET`, `HEAD` and `DELETE` on `/block/{name}` or
-//! `/{name}`, with ranges and `If-None-Match`; `GET /stats`, `GET /metrics` and `GET /` for people. Every refusal is one line of text that says why.
+//! `/{name}`, with ranges and `If-None-Match`; `PATCH`, `GET` and `DELETE` below `/lock/`; `GET /stats`, `GET /metrics` and
+//! `GET /` for people. Every refusal is one line of text that says why.
 //!
 //! | file | the part of a request's way |
 //! |---|---|
 //! | `service`, `route`, `exchange` | in: heads, bodies and ends |
 //! | `turn`, `content`, `answer` | out: outcomes, blocks and credits that came free |
+//! | `locks` | both ways, for locks |
 //! | `order` | what pipelined requests may not overtake |
 //! | `buffers` | bounded memory for answers and chunked bodies |
-//! | `gauges`, `report`, `metrics` | what `/stats` and `/metrics` show |
+//! | `gauges`, `report`, `metrics`, `json` | what `/stats` and `/metrics` show |
 
 mod answer;
 mod buffers;
 mod content;
 mod exchange;
 mod gauges;
+mod json;
+mod locks;
 mod metrics;
 mod order;
 mod report;

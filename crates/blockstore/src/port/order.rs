@@ -16,7 +16,7 @@ pub(crate) enum Kind {
     Put,
     /// Looks one up.
     Look,
-    /// Forgets one.
+    /// Forgets one, or changes what may be forgotten: a lock.
     Delete,
 }
 

@@ -1,18 +1,14 @@
 //! `GET /stats`: the store, the controller and every worker of the port as one JSON text.
 //!
-//! Written by hand, in one pass over a list of names and numbers: there is nothing in it that needs escaping but the two
-//! texts about the I/O backend.
+//! Written in one pass over a list of names and numbers, and the two texts about the I/O backend.
 
-use super::{gauges::Gauges, metrics};
+use super::{gauges::Gauges, json::Json, metrics};
 use crate::{BlockStore, Stats};
 use quintet_core::SizeClass;
 use quintet_net::LoopStats;
-use std::{
-    fmt::Write,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// What a report is made from; shared by the workers of a port.
@@ -64,7 +60,7 @@ impl Report {
                 json.object(|json| self.worker(json, at))
             });
         });
-        json.text
+        json.into_text()
     }
 
     /// The same for a metrics collector.
@@ -107,8 +103,7 @@ impl Report {
         json.array(done.flush_waits.len(), |json, at| {
             json.number(done.flush_waits[at])
         });
-        json.key("poisoned");
-        json.text.push_str(if stats.poisoned { "true" } else { "false" });
+        json.flag("poisoned", stats.poisoned);
     }
 
     fn worker(&self, json: &mut Json, at: usize) {
@@ -150,6 +145,7 @@ fn space(json: &mut Json, stats: &Stats) {
     json.numbers(&[
         ("named_blocks", stats.blocks),
         ("content_bytes", stats.content_bytes),
+        ("locks", stats.locks),
         ("capacity_bytes", stats.capacity_bytes),
         ("file_bytes", stats.file_bytes),
         ("free_bytes", stats.free_bytes),
@@ -172,88 +168,4 @@ fn space(json: &mut Json, stats: &Stats) {
             ]);
         });
     });
-}
-
-/// A JSON text in the making.
-#[derive(Default)]
-struct Json {
-    text: String,
-}
-
-impl Json {
-    fn comma(&mut self) {
-        if !self.text.ends_with(['{', '[', ':']) && !self.text.is_empty() {
-            self.text.push(',');
-        }
-    }
-
-    fn key(&mut self, key: &str) {
-        self.comma();
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, "\"{key}\":");
-    }
-
-    fn number(&mut self, number: u64) {
-        self.comma();
-        let _ = write!(self.text, "{number}");
-    }
-
-    fn numbers(&mut self, numbers: &[(&str, u64)]) {
-        for (key, number) in numbers {
-            self.key(key);
-            let _ = write!(self.text, "{number}");
-        }
-    }
-
-    fn text(&mut self, key: &str, text: &str) {
-        self.key(key);
-        self.text.push('"');
-        for character in text.chars() {
-            match character {
-                '"' | '\\' => self.text.extend(['\\', character]),
-                control if control.is_control() => self.text.push(' '),
-                plain => self.text.push(plain),
-            }
-        }
-        self.text.push('"');
-    }
-
-    fn object(&mut self, fields: impl FnOnce(&mut Self)) {
-        self.comma();
-        self.text.push('{');
-        fields(self);
-        self.text.push('}');
-    }
-
-    fn array(&mut self, len: usize, mut item: impl FnMut(&mut Self, usize)) {
-        self.comma();
-        self.text.push('[');
-        for at in 0..len {
-            item(self, at);
-        }
-        self.text.push(']');
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Json;
-
-    #[test]
-    fn commas_and_escapes_are_where_json_wants_them() {
-        let mut json = Json::default();
-        json.object(|json| {
-            json.numbers(&[("a", 1), ("b", u64::MAX)]);
-            json.text("c", "say \"x\"\\\n");
-            json.key("d");
-            json.array(3, |json, at| json.number(at as u64));
-            json.key("e");
-            json.array(2, |json, _| json.object(|json| json.numbers(&[("f", 0)])));
-            json.key("g");
-            json.array(0, |_, _| {});
-        });
-        let expected =
-            r#"{"a":1,"b":18446744073709551615,"c":"say \"x\"\\ ","d":[0,1,2],"e":[{"f":0},{"f":0}],"g":[]}"#;
-        assert_eq!(json.text, expected);
-    }
 }

@@ -7,7 +7,7 @@
 use super::{
     answer,
     buffers::{Buffers, Lease},
-    exchange::{Exchange, Look, Wants},
+    exchange::{Exchange, Locking, Look, Wants},
     gauges::Gauges,
     order::{Kind, Order},
     report::Report,
@@ -117,7 +117,7 @@ impl BlockService {
         }
     }
 
-    fn is_crowded(&self) -> bool {
+    pub(super) fn is_crowded(&self) -> bool {
         self.hungry.len() + self.unsent.len() >= self.max_waiting
     }
 
@@ -204,6 +204,9 @@ impl BlockService {
             Exchange::Gathered(lease) => self.place(id, exchange, lease),
             Exchange::Look(look) => self.look(id, exchange, look),
             Exchange::Delete(digest) => self.delete(id, exchange, digest),
+            Exchange::Lock(locking, body) => self.lock(id, exchange, locking, body),
+            Exchange::Unlock(locking) => self.unlock(id, exchange, locking),
+            Exchange::Locks(locking) => Some(self.locks(&locking)),
             other => {
                 *exchange = other;
                 None
@@ -249,7 +252,13 @@ impl BlockService {
         }
     }
 
-    fn asked(&mut self, ticket: Ticket, kind: Kind, id: ExchangeId, wants: Wants) -> Option<Response> {
+    pub(super) fn asked(
+        &mut self,
+        ticket: Ticket,
+        kind: Kind,
+        id: ExchangeId,
+        wants: Wants,
+    ) -> Option<Response> {
         self.sent.insert(ticket, Sent { id, kind, wants });
         None
     }
@@ -269,9 +278,12 @@ impl HttpService for BlockService {
         }
         match route(head.method(), head.path()) {
             Route::Put => self.admit_put(id, head),
-            Route::Get(_) | Route::Delete(_) if self.is_crowded() => {
+            Route::Lock(digest, resource) => self.admit_lock(head, digest, resource),
+            Route::Get(_) | Route::Delete(_) | Route::Unlock(..) | Route::Locks(..) if self.is_crowded() => {
                 Admit::Answer(answer::busy("too many requests wait"))
             }
+            Route::Unlock(digest, resource) => accept(Exchange::Unlock(Locking::new(digest, resource))),
+            Route::Locks(digest, resource) => accept(Exchange::Locks(Locking::new(digest, resource))),
             Route::Get(digest) => {
                 let wants = Wants::of(head, &digest);
                 accept(Exchange::Look(Look { digest, wants }))
@@ -296,7 +308,7 @@ impl HttpService for BlockService {
                 Ok(()) => BodyStep::Took(bytes.len()),
                 Err(error) => BodyStep::Answer(answer::failed(&error)),
             },
-            Exchange::Gathering(lease) => {
+            Exchange::Gathering(lease) | Exchange::Lock(_, lease) => {
                 if lease.append(bytes) {
                     return BodyStep::Took(bytes.len());
                 }
@@ -314,7 +326,9 @@ impl HttpService for BlockService {
                 return Some(Response::text(400, "an empty body cannot be stored"));
             }
             Exchange::Gathering(lease) => (Kind::Put, Exchange::Gathered(lease)),
-            delete @ Exchange::Delete(_) => (Kind::Delete, delete),
+            change @ (Exchange::Delete(_) | Exchange::Lock(..) | Exchange::Unlock(_)) => {
+                (Kind::Delete, change)
+            }
             other => (Kind::Look, other),
         };
         *exchange = whole;

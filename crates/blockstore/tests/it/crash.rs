@@ -14,7 +14,14 @@ use std::{
 enum Step {
     Put(u64),
     Delete(u64),
+    Lock(u64),
+    Unlock(u64),
 }
+
+/// Blocks by seed, and whether each is locked.
+type State = BTreeMap<u64, bool>;
+
+const HOLDER: &[u8] = b"holder";
 
 /// Bodies of 40 to 400 KB in a store of 1.5 MiB: released blocks must be reused.
 fn content(seed: u64) -> &'static [u8] {
@@ -32,7 +39,13 @@ fn steps() -> Vec<Step> {
     let mut steps = Vec::new();
     for seed in 0..12 {
         steps.push(Step::Put(seed));
+        if seed % 2 == 0 {
+            steps.push(Step::Lock(seed));
+        }
         if seed >= 2 {
+            if seed % 2 == 0 {
+                steps.push(Step::Unlock(seed - 2));
+            }
             steps.push(Step::Delete(seed - 2));
         }
         if seed % 5 == 4 {
@@ -59,18 +72,23 @@ fn apply(store: &BlockStore, step: Step) -> Result<()> {
     match step {
         Step::Put(seed) => store.put(content(seed)).map(|_| ()),
         Step::Delete(seed) => store.delete(&name(seed)),
+        Step::Lock(seed) => store.lock(&name(seed), HOLDER, &seed.to_le_bytes()),
+        Step::Unlock(seed) => store.unlock(&name(seed), HOLDER),
     }
 }
 
-fn expect(state: &mut BTreeSet<u64>, step: Step) {
+fn expect(state: &mut State, step: Step) {
     match step {
-        Step::Put(seed) => drop(state.insert(seed)),
+        Step::Put(seed) => drop(state.entry(seed).or_default()),
         Step::Delete(seed) => drop(state.remove(&seed)),
+        Step::Lock(seed) => drop(state.insert(seed, true)),
+        Step::Unlock(seed) => drop(state.insert(seed, false)),
     }
 }
 
-/// Opens what is left, and answers which bodies are there. Panics when one of them has other bytes.
-fn found(left: Arc<dyn Directory>, meta: &std::path::Path, durability: Durability) -> BTreeSet<u64> {
+/// Opens what is left, and answers which bodies are there, and which are locked. Panics when something has other bytes, or
+/// there is something that nobody put.
+fn found(left: Arc<dyn Directory>, meta: &std::path::Path, durability: Durability) -> State {
     let clock = Arc::new(ManualClock::new());
     let Engine {
         handler,
@@ -79,22 +97,31 @@ fn found(left: Arc<dyn Directory>, meta: &std::path::Path, durability: Durabilit
     } = Engine::open(left, meta, &tight(meta, durability), clock).unwrap();
     let link = Inline::new(handler, NonZeroUsize::new(16).unwrap());
     let mut worker = workers.worker(Box::new(link)).unwrap();
-    let mut seeds = BTreeSet::new();
+    let mut seeds = State::new();
     for seed in 0..12 {
         let wanted = content(seed);
         if let Get::Found(extent) = worker.get(&name(seed)).unwrap() {
             let mut read = vec![0; wanted.len()];
             assert_eq!(extent.read_at(0, &mut read).unwrap(), wanted.len());
             assert!(read == wanted, "block {seed} has other bytes");
-            seeds.insert(seed);
+            let locks = worker.locks(&name(seed)).unwrap().unwrap();
+            for lock in &locks {
+                assert_eq!(
+                    (&lock.resource[..], &lock.body[..]),
+                    (HOLDER, &seed.to_le_bytes()[..])
+                );
+            }
+            seeds.insert(seed, !locks.is_empty());
         }
     }
     assert_eq!(opened.blocks, seeds.len() as u64, "a record that nobody put");
+    let locked = seeds.values().filter(|locked| **locked).count();
+    assert_eq!(opened.locks, locked as u64, "a lock without a block, or too many");
     seeds
 }
 
 /// What may be there when `acknowledged` steps were: the state after them, or with the one in progress too.
-fn allowed(states: &[BTreeSet<u64>], acknowledged: usize) -> Vec<&BTreeSet<u64>> {
+fn allowed(states: &[State], acknowledged: usize) -> Vec<&State> {
     states.iter().skip(acknowledged).take(2).collect()
 }
 
@@ -110,7 +137,7 @@ fn a_power_cut_or_a_kill_at_any_moment_keeps_what_the_level_promises() {
             Arc::new(SystemClock),
         )
         .unwrap();
-        let mut states = vec![BTreeSet::new()];
+        let mut states = vec![State::new()];
         disk.note(0);
         for (at, step) in steps().into_iter().enumerate() {
             apply(&store, step).unwrap();
@@ -135,9 +162,9 @@ fn a_power_cut_or_a_kill_at_any_moment_keeps_what_the_level_promises() {
                         "{durability}, {moment} of {moments}, seed {seed}: {found:?}, not {allowed:?}"
                     );
                 } else {
-                    let ever: BTreeSet<_> = states.iter().take(acknowledged + 2).flatten().copied().collect();
+                    let ever: BTreeSet<_> = states.iter().take(acknowledged + 2).flatten().collect();
                     assert!(
-                        found.is_subset(&ever),
+                        found.iter().all(|block| ever.contains(&block)),
                         "{durability}, {moment}, seed {seed}: {found:?}"
                     );
                 }
@@ -146,23 +173,37 @@ fn a_power_cut_or_a_kill_at_any_moment_keeps_what_the_level_promises() {
     }
 }
 
-/// What is known after a run in which some I/O failed: present, absent, or (`None`) unknown.
-type Known = BTreeMap<u64, Option<bool>>;
+/// What is known after a run in which some I/O failed, of a block and of its lock: there, not there, or (`None`) unknown.
+type Known = BTreeMap<(u64, What), Option<bool>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Block,
+    Lock,
+}
 
 fn run(store: &BlockStore) -> Known {
     let mut known = Known::new();
     for step in steps() {
-        let (seed, present) = match step {
-            Step::Put(seed) => (seed, true),
-            Step::Delete(seed) => (seed, false),
+        let (seed, what, present) = match step {
+            Step::Put(seed) => (seed, What::Block, true),
+            Step::Delete(seed) => (seed, What::Block, false),
+            Step::Lock(seed) => (seed, What::Lock, true),
+            Step::Unlock(seed) => (seed, What::Lock, false),
         };
+        let before = |what| known.get(&(seed, what)).copied().unwrap_or(Some(false));
         match apply(store, step) {
-            Ok(()) => drop(known.insert(seed, Some(present))),
+            Ok(()) => drop(known.insert((seed, what), Some(present))),
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                let sure =
+                    before(What::Block) == Some(true) && (what == What::Block || before(what) == Some(true));
+                assert!(!sure, "an acknowledged block or lock is gone: {error}");
+            }
+            Err(error) if error.kind() == ErrorKind::Conflict => {
                 assert_ne!(
-                    known.get(&seed),
-                    Some(&Some(true)),
-                    "an acknowledged block is gone: {error}"
+                    before(What::Lock),
+                    Some(false),
+                    "it was unlocked, and acknowledged so: {error}"
                 );
             }
             Err(error) => {
@@ -174,8 +215,8 @@ fn run(store: &BlockStore) -> Known {
                 ];
                 assert!(kinds.contains(&error.kind()), "{error:?}");
                 // Refused before anything was tried, or in doubt: either way the last word is open.
-                let before = known.get(&seed).copied().unwrap_or(Some(false));
-                known.insert(seed, if before == Some(present) { before } else { None });
+                let before = before(what);
+                known.insert((seed, what), if before == Some(present) { before } else { None });
             }
         }
     }
@@ -183,11 +224,16 @@ fn run(store: &BlockStore) -> Known {
 }
 
 fn check(store: &BlockStore, known: &Known, when: &str) {
-    for (seed, present) in known {
+    for ((seed, what), present) in known {
         let wanted = content(*seed);
         let got = store.get(&name(*seed)).unwrap();
+        let locks = store.locks(&name(*seed)).unwrap();
+        let found = match what {
+            What::Block => got.is_some(),
+            What::Lock => locks.is_some_and(|locks| !locks.is_empty()),
+        };
         if let Some(present) = present {
-            assert_eq!(got.is_some(), *present, "{when}: block {seed}");
+            assert_eq!(found, *present, "{when}: {what:?} {seed}");
         }
         if let Some(got) = got {
             assert!(got == wanted, "{when}: block {seed} has other bytes");

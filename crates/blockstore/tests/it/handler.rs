@@ -106,6 +106,7 @@ fn a_batch_is_served_reads_first_then_what_makes_space_then_what_takes_it() {
     let found = BlockReply::Address(Record {
         address: blocks[0],
         len_bytes: 100,
+        locks: 0,
     });
     assert_eq!(
         *out[0].result.as_ref().unwrap(),

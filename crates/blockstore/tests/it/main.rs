@@ -11,6 +11,9 @@ mod disk_limit;
 mod fsck;
 mod gate;
 mod handler;
+mod locks;
+#[cfg(feature = "port")]
+mod port_locks;
 #[cfg(feature = "port")]
 mod port_pressure;
 #[cfg(feature = "port")]

@@ -21,11 +21,22 @@ fn digest() -> impl Strategy<Value = Digest> {
     (0_u8..6).prop_map(|byte| Digest([byte; 32]))
 }
 
+/// Often the same, sometimes none.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(0_u8..2, 0..3)
+}
+
 fn message() -> impl Strategy<Value = BlockMessage> {
     prop_oneof![
         digest().prop_map(|digest| BlockMessage::GetAddress { digest }),
         digest().prop_map(|digest| BlockMessage::Release { digest }),
         prop::collection::vec(address(), 0..4).prop_map(|addresses| BlockMessage::Return { addresses }),
+        (digest(), bytes(), bytes()).prop_map(|(digest, resource, body)| BlockMessage::Lock {
+            digest,
+            resource,
+            body
+        }),
+        (digest(), bytes()).prop_map(|(digest, resource)| BlockMessage::Unlock { digest, resource }),
         (0_usize..8, 0_u32..5).prop_map(|(class, count)| BlockMessage::Allocate {
             class: SizeClass::ALL[class],
             count
@@ -40,8 +51,15 @@ fn message() -> impl Strategy<Value = BlockMessage> {
 
 fn reply() -> impl Strategy<Value = Result<BlockReply, ErrorKind>> {
     prop_oneof![
-        (address(), any::<u32>())
-            .prop_map(|(address, len_bytes)| Ok(BlockReply::Address(Record { address, len_bytes }))),
+        (address(), any::<u32>(), any::<u32>()).prop_map(|(address, len_bytes, locks)| {
+            Ok(BlockReply::Address(Record {
+                address,
+                len_bytes,
+                locks,
+            }))
+        }),
+        Just(Ok(BlockReply::Locked)),
+        Just(Ok(BlockReply::Unlocked)),
         Just(Ok(BlockReply::Released)),
         Just(Ok(BlockReply::Returned)),
         prop::collection::vec(address(), 0..4).prop_map(|addresses| Ok(BlockReply::Granted(addresses))),
