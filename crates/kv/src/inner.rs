@@ -2,9 +2,9 @@
 
 use crate::{
     Config, KvError, WhenFull,
-    effect::{Effect, Slot},
+    effect::Effect,
     expiry::Wheel,
-    table::{Table, find},
+    table::{Table, entry_at},
     transaction::{Outcome, Transaction},
     value::Bytes,
 };
@@ -52,6 +52,10 @@ pub(crate) struct Inner {
     /// One snapshot at a time.
     pub(crate) snapshots: Mutex<()>,
     pub(crate) logged_bytes: AtomicU64,
+    /// What keys and values may take; 0 = no limit. Begins as configured.
+    pub(crate) max_memory_bytes: AtomicU64,
+    /// When the last snapshot was made, or the store opened.
+    pub(crate) saved_ms: AtomicU64,
     /// The [`Keyed`](quintet_core::Keyed) handler whose batch is under way.
     pub(crate) turn: crate::handler::Turn,
     /// Makes the next commit of a handler fail.
@@ -75,8 +79,9 @@ impl Inner {
             changed: Condvar::new(),
             stop: AtomicBool::new(false),
         });
+        let (max_memory_bytes, saved_ms) = (config.max_memory_bytes, wall_ms(&*clock));
         Self {
-            evicts: config.max_memory_bytes > 0 && config.when_full == WhenFull::EvictOldest,
+            evicts: config.when_full == WhenFull::EvictOldest,
             config,
             table,
             log,
@@ -89,6 +94,8 @@ impl Inner {
             dice: AtomicU64::new(0x9e37_79b9_7f4a_7c15),
             snapshots: Mutex::new(()),
             logged_bytes: AtomicU64::new(0),
+            max_memory_bytes: AtomicU64::new(max_memory_bytes),
+            saved_ms: AtomicU64::new(saved_ms),
             turn: crate::handler::Turn::default(),
             #[cfg(feature = "testing")]
             fail_next: AtomicBool::new(false),
@@ -137,7 +144,7 @@ impl Inner {
                 limit_bytes: self.config.max_value_bytes,
             });
         }
-        let limit_bytes = self.config.max_memory_bytes;
+        let limit_bytes = self.max_memory_bytes.load(Relaxed);
         if limit_bytes > 0 && wanted_bytes > 0 {
             let used_bytes = self.table.bytes();
             if used_bytes + wanted_bytes > limit_bytes {
@@ -180,12 +187,11 @@ impl Inner {
     pub(crate) fn arm_all(&self) {
         for shard in 0..self.table.shards() {
             let raw = self.table.read(shard);
-            for key in self.table.side(shard).index().iter() {
-                let at_ms = find(&raw, self.table.hash(key), key).map_or(0, |slot| slot.expires_ms);
-                if at_ms > 0 {
-                    self.arm(key, at_ms);
+            self.table.walk(&raw, shard, &mut |key, slot| {
+                if slot.expires_ms > 0 {
+                    self.arm(key, slot.expires_ms);
                 }
-            }
+            });
         }
     }
 
@@ -244,8 +250,11 @@ impl Inner {
             let raw = self.table.read(shard);
             let index = self.table.side(shard).index();
             for _ in 0..index.len().min(4) {
-                let key = &index[self.random() as usize % index.len()];
-                let used = find(&raw, self.table.hash(key), key).map_or(0, |slot: &Slot| slot.used.get());
+                let at = self.random() as usize % index.len();
+                let Some((key, slot)) = entry_at(&raw, index[at], at) else {
+                    continue;
+                };
+                let used = slot.used.get();
                 if oldest.as_ref().is_none_or(|(other, _)| used < *other) {
                     oldest = Some((used, key.clone()));
                 }

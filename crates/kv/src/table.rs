@@ -4,7 +4,11 @@
 //! [`Transaction`](crate::transaction::Transaction) alone. The index makes "any key" and a scan that misses nothing cheap:
 //! a removed key's place is taken by the last one, and scans walk from the last place to the first.
 
-use crate::{effect::Slot, value::Bytes, wait::Line};
+use crate::{
+    effect::Slot,
+    value::{Bytes, Value},
+    wait::Line,
+};
 use dashmap::{DashMap, RwLockReadGuard, RwLockWriteGuard, SharedValue};
 use foldhash::fast::RandomState;
 use hashbrown::raw::RawTable;
@@ -32,11 +36,12 @@ pub(crate) struct Side {
     pub(crate) bytes: AtomicU64,
     /// How many keys begin with each of the bytes that name a database behind the port.
     databases: [AtomicU32; 16],
-    index: Mutex<Vec<Bytes>>,
+    /// The hash of the key at each place: with the place, enough to find it.
+    index: Mutex<Vec<u64>>,
 }
 
 impl Side {
-    pub(crate) fn index(&self) -> MutexGuard<'_, Vec<Bytes>> {
+    pub(crate) fn index(&self) -> MutexGuard<'_, Vec<u64>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,8 +72,9 @@ pub(crate) struct Table {
 }
 
 /// A key's memory beside its value.
-fn entry_bytes(key: &[u8], slot: &Slot) -> usize {
-    key.len() + 16 + size_of::<(Bytes, Slot)>() + size_of::<Bytes>() + slot.value.size_bytes()
+fn entry_bytes(key: &Bytes, slot: &Slot) -> usize {
+    let value = slot.value.size_bytes() - size_of::<Value>();
+    size_of::<(Bytes, Slot)>() + size_of::<u64>() + key.heap_bytes() + value
 }
 
 impl Table {
@@ -123,7 +129,7 @@ impl Table {
     ) -> Option<Slot> {
         let side = self.side(shard);
         let added = entry_bytes(key, &slot);
-        if let Some((_, there)) = raw.get_mut(hash, |(other, _)| **other == **key) {
+        if let Some((key, there)) = raw.get_mut(hash, |(other, _)| **other == **key) {
             let there = there.get_mut();
             slot.at = there.at;
             side.resize(entry_bytes(key, there), added);
@@ -132,7 +138,7 @@ impl Table {
         let mut index = side.index();
         // A shard of four billion keys does not fit any memory.
         slot.at = u32::try_from(index.len()).unwrap_or(u32::MAX);
-        index.push(key.clone());
+        index.push(hash);
         side.census(key, 1, 0);
         side.resize(0, added);
         let hasher = |(key, _): &(Bytes, SharedValue<Slot>)| self.hash(key);
@@ -159,8 +165,8 @@ impl Table {
 
     /// Looks at every slot of a shard, expired ones included.
     pub(crate) fn walk(&self, raw: &Raw, shard: usize, look: &mut dyn FnMut(&Bytes, &Slot)) {
-        for key in self.side(shard).index().iter() {
-            if let Some(slot) = find(raw, self.hash(key), key) {
+        for (at, hash) in self.side(shard).index().iter().enumerate() {
+            if let Some((key, slot)) = entry_at(raw, *hash, at) {
                 look(key, slot);
             }
         }
@@ -188,13 +194,20 @@ impl Table {
         let at = slot.at as usize;
         index.swap_remove(at);
         if let Some(moved) = index.get(at) {
-            let hash = self.hash(moved);
-            if let Some((_, other)) = raw.get_mut(hash, |(other, _)| *other == *moved) {
+            // It was the last one.
+            let was_at = index.len() as u32;
+            if let Some((_, other)) = raw.get_mut(*moved, |(_, other)| other.get().at == was_at) {
                 other.get_mut().at = slot.at;
             }
         }
         Some(slot)
     }
+}
+
+/// The key at a place of the index, whose hash stands there.
+pub(crate) fn entry_at(raw: &Raw, hash: u64, at: usize) -> Option<(&Bytes, &Slot)> {
+    raw.get(hash, |(_, slot)| slot.get().at as usize == at)
+        .map(|(key, slot)| (key, slot.get()))
 }
 
 /// Looks a key up.

@@ -6,6 +6,7 @@
 //! is undone under the same locks. Waiters are served before the locks go, and woken after.
 
 mod serve;
+mod walk;
 
 use crate::{
     KvError,
@@ -283,54 +284,6 @@ impl<'a> Transaction<'a> {
         self.touched.truncate(touched);
         let later = self.undo.split_off(undo.min(self.undo.len()));
         self.restore(later)
-    }
-
-    /// Every slot, expired ones included. Shards that are not locked are read-locked one after another: call it with all
-    /// locks, or with none.
-    #[cfg(feature = "port")]
-    pub(crate) fn each(&self, mut look: impl FnMut(&Bytes, &Slot)) {
-        let table = &self.inner.table;
-        for shard in 0..table.shards() {
-            match self.held.guard(shard) {
-                Some(raw) => table.walk(raw, shard, &mut look),
-                None => table.walk(&table.read(shard), shard, &mut look),
-            }
-        }
-    }
-
-    /// The same for a part of the keys; see [`Store::scan`](crate::Store::scan). Answers where to go on.
-    #[cfg(feature = "port")]
-    pub(crate) fn scan(&self, cursor: u64, count: usize, mut look: impl FnMut(&Bytes, &Slot)) -> u64 {
-        let table = &self.inner.table;
-        let mut walk = crate::ops::Scan::from(cursor, count);
-        while walk.shard < table.shards() {
-            let goes_on = match self.held.guard(walk.shard) {
-                Some(raw) => walk.step(table, raw, &mut look),
-                None => walk.step(table, &table.read(walk.shard), &mut look),
-            };
-            if let Some(cursor) = goes_on {
-                return cursor;
-            }
-        }
-        0
-    }
-
-    /// A live key picked at random; `None` when the pick hit nothing.
-    #[cfg(feature = "port")]
-    pub(crate) fn any_key(&mut self) -> Option<Bytes> {
-        let (inner, now) = (self.inner, self.now_ms());
-        let table = &inner.table;
-        let shard = inner.random() as usize % table.shards();
-        let pick = |raw: &Raw| {
-            let index = table.side(shard).index();
-            let key = index.get(inner.random() as usize % index.len().max(1))?;
-            let slot = find(raw, table.hash(key), key)?;
-            (slot.expires_ms == 0 || slot.expires_ms > now).then(|| key.clone())
-        };
-        match self.held.guard(shard) {
-            Some(raw) => pick(raw),
-            None => pick(&table.read(shard)),
-        }
     }
 
     fn roll_back(&mut self) -> Result<()> {

@@ -42,15 +42,12 @@ impl Transaction<'_> {
     pub(crate) fn clear(&mut self, mut goes: impl FnMut(&[u8]) -> bool) -> Result<u64> {
         let mut removed = 0;
         for shard in 0..self.inner.table.shards() {
-            let keys: Vec<_> = self
-                .inner
-                .table
-                .side(shard)
-                .index()
-                .iter()
-                .filter(|key| goes(key))
-                .cloned()
-                .collect();
+            let mut keys = Vec::new();
+            self.walk(shard, &mut |key, _| {
+                if goes(key) {
+                    keys.push(key.clone());
+                }
+            });
             for key in keys {
                 self.apply(&key, Effect::Delete)?;
                 removed += 1;

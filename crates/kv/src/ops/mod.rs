@@ -8,5 +8,6 @@ mod scan;
 mod waits;
 
 pub use keys::Ttl;
+#[cfg(feature = "port")]
 pub(crate) use scan::Scan;
 pub use waits::Wait;

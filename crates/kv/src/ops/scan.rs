@@ -3,7 +3,7 @@
 use crate::{
     Store,
     effect::Slot,
-    table::{Raw, Table, find},
+    table::{Raw, Table, entry_at},
     value::{Bytes, Value},
 };
 use quintet_core::Result;
@@ -44,8 +44,7 @@ impl Scan {
         while self.below > 0 && self.left > 0 {
             self.below -= 1;
             self.left -= 1;
-            let key = &index[self.below];
-            if let Some(slot) = find(raw, table.hash(key), key) {
+            if let Some((key, slot)) = entry_at(raw, index[self.below], self.below) {
                 look(key, slot);
             }
         }

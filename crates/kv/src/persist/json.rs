@@ -104,7 +104,7 @@ fn parse(entry: &Json) -> Option<(Bytes, Value, u64)> {
         Some(at) => at.as_u64()?,
     };
     Some((
-        crate::value::bytes(&entry["key"])?,
+        crate::value::bytes_of(&entry["key"])?,
         from_json(entry.get("value")?).ok()?,
         expires_ms,
     ))

@@ -5,12 +5,7 @@ use super::{
     codec::{Reader, damaged, put_bytes, put_value},
     restore,
 };
-use crate::{
-    KvError, Store,
-    effect::Slot,
-    inner::Inner,
-    table::{Table, find},
-};
+use crate::{KvError, Store, effect::Slot, inner::Inner, table::Table};
 use quintet_core::{Error, ErrorKind, Result, Seq};
 use quintet_log::{Directory, snapshot};
 use std::sync::{PoisonError, atomic::Ordering::Relaxed};
@@ -86,6 +81,7 @@ impl Store {
             // The walk saw later records, too. They must not be lost: their positions would be given out again.
             log.sync().map(drop)
         })?;
+        inner.saved_ms.store(inner.wall_ms(), Relaxed);
         inner.logged_bytes.fetch_sub(covered_bytes, Relaxed);
         log.truncate(watermark)
     }
@@ -93,7 +89,9 @@ impl Store {
 
 fn entries(table: &Table, shard: usize) -> Vec<(crate::Bytes, Slot)> {
     let raw = table.read(shard);
-    let index = table.side(shard).index();
-    let slot = |key: &crate::Bytes| Some((key.clone(), find(&raw, table.hash(key), key)?.clone()));
-    index.iter().filter_map(slot).collect()
+    let mut entries = Vec::with_capacity(raw.len());
+    table.walk(&raw, shard, &mut |key, slot| {
+        entries.push((key.clone(), slot.clone()))
+    });
+    entries
 }

@@ -19,7 +19,7 @@ pub(crate) struct Waiting {
 }
 
 /// The store's names of the keys among a command's arguments.
-pub(crate) fn keys_of(command: &Command, arguments: &[Bytes], database: u8) -> Vec<Vec<u8>> {
+pub(crate) fn keys_of(command: &Command, arguments: &[Bytes], database: u8) -> Vec<Bytes> {
     let picked = |first: usize, last: usize, step: usize| {
         let end = (last + 1).min(arguments.len());
         let keys = arguments.get(first..end).unwrap_or(&[]).iter().step_by(step);
@@ -43,6 +43,11 @@ pub(crate) fn keys_of(command: &Command, arguments: &[Bytes], database: u8) -> V
             picked(first, last, step)
         }
         Keys::Counted(at) => counted(at),
+        Keys::CountedInto(at) => {
+            let mut keys: Vec<Bytes> = counted(at);
+            keys.extend(arguments.get(1).map(|key| key_in(database, key)));
+            keys
+        }
         Keys::Copy => {
             let target = super::command::copy_database(arguments).unwrap_or(database);
             let key = |at: usize| arguments.get(at).map_or(&[][..], |key| key);
@@ -59,13 +64,13 @@ pub(crate) fn locks_all(command: &Command, in_exec: bool) -> bool {
 fn look_up(arguments: &[Bytes]) -> Result<&'static Command, Fail> {
     let name = arguments.first().map_or(&[][..], |name| name);
     let Some(command) = find(name) else {
-        let shown: String = name.iter().take(128).map(|byte| char::from(*byte)).collect();
+        let shown = String::from_utf8_lossy(&name[..name.len().min(128)]);
         let mut text = format!("ERR unknown command '{shown}', with args beginning with: ");
         for argument in arguments.iter().skip(1) {
             if text.len() > 256 {
                 break;
             }
-            let shown: String = argument.iter().take(128).map(|byte| char::from(*byte)).collect();
+            let shown = String::from_utf8_lossy(&argument[..argument.len().min(128)]);
             text.push_str(&format!("'{shown}' "));
         }
         return Err(Fail::Line(text.into()));
@@ -73,6 +78,12 @@ fn look_up(arguments: &[Bytes]) -> Result<&'static Command, Fail> {
     let (count, arity) = (arguments.len() as i64, i64::from(command.arity));
     if arity > 0 && count != arity || count < -arity {
         return Err(wrong_arity(name));
+    }
+    if let Some(word) = arguments.get(1)
+        && let Some(arity) = super::command::sub_arity(command.name, word)
+        && (arity > 0 && count != arity || count < -arity)
+    {
+        return Err(wrong_arity(&[name, b"|", word].concat()));
     }
     Ok(command)
 }
@@ -103,7 +114,8 @@ fn dispatch(
     reply: &mut Reply,
     waker: &dyn Fn() -> Waker,
 ) -> Result<Option<Waiting>, Fail> {
-    let command = look_up(&arguments).inspect_err(|_| session.spoil())?;
+    let found = look_up(&arguments).and_then(|command| session.admit(command).map(|()| command));
+    let command = found.map_err(|fail| session.refuse(&arguments, fail))?;
     if session.is_subscribed() && !reply.resp3 {
         let allowed = [
             "SUBSCRIBE",
@@ -196,7 +208,7 @@ pub(crate) fn run(
             let waits = match pending.take() {
                 Some(pending) => pending,
                 None => {
-                    let keys = block.keys.iter().map(|key| Bytes::from(key.as_slice())).collect();
+                    let keys = block.keys.clone();
                     Pending::new(&store.inner, keys, waker())?
                 }
             };
@@ -208,7 +220,7 @@ pub(crate) fn run(
     let done = if locks_all(command, false) {
         store.inner.write_all(&mut change)
     } else {
-        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
         store.inner.write(&keys, false, &mut change)
     };
     if let Err(error) = done {

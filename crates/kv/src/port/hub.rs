@@ -118,6 +118,17 @@ impl Hub {
         readers.len()
     }
 
+    /// Has a connection cut off by its loop.
+    pub(crate) fn cut(&self, worker: usize, id: ConnectionId) {
+        let mut inbox = lock(&self.inboxes[worker]);
+        if inbox.waiting.len() < 2 * MAX_WAITING {
+            inbox.waiting.push((id, None));
+        }
+        if let Some(waker) = &inbox.waker {
+            waker.wake_by_ref();
+        }
+    }
+
     pub(crate) fn take(&self, worker: usize) -> Vec<(ConnectionId, Option<Arc<Message>>)> {
         std::mem::take(&mut lock(&self.inboxes[worker]).waiting)
     }

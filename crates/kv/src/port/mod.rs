@@ -7,13 +7,14 @@
 //! | `service` | connections: order, back-pressure, blocking, replies that wait for the log |
 //! | `execute`, `command` | look-up, locks, and what each command does |
 //! | `session` | what a connection has said: database, transaction, subscriptions |
-//! | `hub` | published messages |
+//! | `lobby`, `hub` | what workers have in common: who is connected, published messages |
 //! | `reply` | answers to bytes |
 
 mod codec;
 mod command;
 mod execute;
 mod hub;
+mod lobby;
 mod pattern;
 mod reply;
 mod service;
@@ -22,18 +23,20 @@ mod session;
 pub use codec::{Decoder, DecoderLimits, ProtocolError};
 
 use crate::{KvError, Store};
-use hub::Hub;
-use quintet_core::{Clock, Result, SystemClock};
+use lobby::Lobby;
+use quintet_core::{
+    Clock, Result, SystemClock,
+    auth::{Authenticator, Open},
+};
 use quintet_net::{LoopConfig, Port};
 use service::RespService;
-use std::{
-    net::SocketAddr,
-    num::NonZeroUsize,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{fmt, net::SocketAddr, num::NonZeroUsize, sync::Arc};
+
+/// What SHUTDOWN calls, with whether a snapshot was asked for. It must not block: it asks the port's owner to drain it.
+pub type Stop = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// The settings of a port. Made with [`Default`], then changed field by field.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PortConfig {
     /// The loop's limits. Defaults as in [`LoopConfig`].
     pub event_loop: LoopConfig,
@@ -41,6 +44,21 @@ pub struct PortConfig {
     pub max_command_bytes: usize,
     /// Output that a subscriber may leave unread before it is cut off. Default 32 MiB.
     pub subscriber_backlog_bytes: u64,
+    /// Who judges AUTH, and what who does not say it may do. Default [`Open`]: everybody may do everything.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// What SHUTDOWN calls. Default `None`: it is refused.
+    pub on_shutdown: Option<Stop>,
+}
+
+impl fmt::Debug for PortConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PortConfig")
+            .field("event_loop", &self.event_loop)
+            .field("max_command_bytes", &self.max_command_bytes)
+            .field("subscriber_backlog_bytes", &self.subscriber_backlog_bytes)
+            .field("can_shut_down", &self.on_shutdown.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for PortConfig {
@@ -49,6 +67,8 @@ impl Default for PortConfig {
             event_loop: LoopConfig::default(),
             max_command_bytes: 256 << 20,
             subscriber_backlog_bytes: 32 << 20,
+            authenticator: Arc::new(Open),
+            on_shutdown: None,
         }
     }
 }
@@ -80,8 +100,7 @@ pub fn serve(store: &Store, address: SocketAddr, workers: NonZeroUsize, config: 
         }
         .into());
     }
-    let hub = Arc::new(Hub::new(workers.get()));
-    let numbers = Arc::new(AtomicU64::new(1));
+    let shared = Arc::new(Lobby::new(config, workers.get(), SystemClock.now()));
     let (store, config) = (store.clone(), config.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Port::serve(
@@ -90,9 +109,7 @@ pub fn serve(store: &Store, address: SocketAddr, workers: NonZeroUsize, config: 
         workers,
         config.event_loop,
         &clock,
-        move |at, context| {
-            RespService::new(store.clone(), &config, hub.clone(), at, numbers.clone(), context)
-        },
+        move |at, context| RespService::new(store.clone(), &config, shared.clone(), at, context),
     )
 }
 

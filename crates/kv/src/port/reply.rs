@@ -69,6 +69,18 @@ impl Reply {
         self.bytes.extend_from_slice(b"\r\n");
     }
 
+    /// Text to be shown as it is.
+    pub(crate) fn verbatim(&mut self, text: &[u8]) {
+        if self.resp3 {
+            self.number(b'=', text.len() as u64 + 4, false);
+            self.bytes.extend_from_slice(b"txt:");
+            self.bytes.extend_from_slice(text);
+            self.bytes.extend_from_slice(b"\r\n");
+        } else {
+            self.bulk(text);
+        }
+    }
+
     pub(crate) fn null(&mut self) {
         self.bytes
             .extend_from_slice(if self.resp3 { b"_\r\n" } else { b"$-1\r\n" });
@@ -99,7 +111,7 @@ impl Reply {
     }
 
     pub(crate) fn double(&mut self, number: f64) {
-        let text = float_text(number);
+        let text = double_text(number);
         if self.resp3 {
             self.line(b',', text.as_bytes());
         } else {
@@ -121,6 +133,30 @@ impl Reply {
             None => self.null(),
         }
     }
+}
+
+/// A score as Redis 7.0 writes it: C's `%.17g`.
+pub(crate) fn double_text(number: f64) -> String {
+    if number.is_infinite() {
+        return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    // Whole numbers, which most scores are.
+    if number.abs() < 1e15 && number.fract() == 0.0 && (number != 0.0 || number.is_sign_positive()) {
+        return (number as i64).to_string();
+    }
+    let scientific = format!("{number:.16e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if (-4..17).contains(&exponent) {
+        let decimals = usize::try_from(16 - exponent).unwrap_or(0);
+        return trimmed(&format!("{number:.decimals$}"));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trimmed(digits), exponent.abs())
 }
 
 /// A number as Redis writes it: the shortest form, whole numbers without a point.
@@ -150,5 +186,28 @@ pub(crate) fn scalar_bytes(value: &Value) -> Vec<u8> {
         Value::String(text) => text.as_bytes().to_vec(),
         Value::Bytes(bytes) => bytes.to_vec(),
         other => crate::to_json(other).to_string().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::double_text;
+
+    #[test]
+    fn doubles_are_written_as_c_writes_them() {
+        for (number, text) in [
+            (0.1, "0.10000000000000001"),
+            (2.5, "2.5"),
+            (-0.0, "-0"),
+            (1e20, "1e+20"),
+            (1.5e-7, "1.4999999999999999e-07"),
+            (123456789.125, "123456789.125"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (0.0001, "0.0001"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(double_text(number), text);
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     PortConfig,
     codec::{Decoder, DecoderLimits},
     execute::{self, Waiting},
-    hub::Hub,
+    lobby::{ClientFacts, Lobby},
     reply::Reply,
     session::Session,
 };
@@ -19,10 +19,7 @@ use quintet_core::Result;
 use quintet_net::{ConnectionId, Link, Links, LoopContext, Protocol};
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     task::{Wake, Waker},
     thread,
     time::Instant,
@@ -80,9 +77,10 @@ pub(crate) struct Connection {
 pub(crate) struct RespService {
     store: Store,
     limits: DecoderLimits,
-    hub: Arc<Hub>,
+    shared: Arc<Lobby>,
     worker: usize,
-    numbers: Arc<AtomicU64>,
+    /// Commands since the last turn ended.
+    commands: u64,
     rung: Arc<Rung>,
     /// Connections with answers that are not committed yet.
     unsettled: Vec<ConnectionId>,
@@ -96,15 +94,14 @@ impl RespService {
     pub(crate) fn new(
         store: Store,
         config: &PortConfig,
-        hub: Arc<Hub>,
+        shared: Arc<Lobby>,
         worker: usize,
-        numbers: Arc<AtomicU64>,
         context: &LoopContext,
     ) -> Result<Self> {
         if let Some(log) = &store.inner.log {
             log.on_progress(&context.waker())?;
         }
-        hub.attach(worker, context.waker());
+        shared.hub.attach(worker, context.waker());
         let max_bulk_bytes = usize::try_from(store.inner.config.max_value_bytes).unwrap_or(usize::MAX);
         let rung = Rung {
             connections: Mutex::default(),
@@ -116,9 +113,9 @@ impl RespService {
                 max_command_bytes: config.max_command_bytes,
             },
             store,
-            hub,
+            shared,
             worker,
-            numbers,
+            commands: 0,
             rung: Arc::new(rung),
             unsettled: Vec::new(),
             pending: VecDeque::new(),
@@ -150,6 +147,7 @@ impl RespService {
             match connection.decoder.decode(&mut rest) {
                 Ok(Some(arguments)) => {
                     link.count_request();
+                    self.commands += 1;
                     self.command(link, connection, arguments);
                 }
                 Ok(None) => break,
@@ -249,7 +247,7 @@ impl RespService {
 
     /// Passes published messages on.
     fn deliver(&mut self, links: &mut Links<'_, Connection>) {
-        for (id, message) in self.hub.take(self.worker) {
+        for (id, message) in self.shared.hub.take(self.worker) {
             let Some((mut link, connection)) = links.get(id) else {
                 continue;
             };
@@ -281,10 +279,18 @@ impl Protocol for RespService {
     type Connection = Connection;
 
     fn open(&mut self, link: &mut Link<'_>) -> Connection {
-        let number = self.numbers.fetch_add(1, Relaxed);
+        let number = self.shared.enter(ClientFacts {
+            worker: self.worker,
+            id: link.id(),
+            peer: link.peer(),
+            since: link.now(),
+            name: Vec::new(),
+            database: 0,
+            resp3: false,
+        });
         Connection {
             decoder: Decoder::new(self.limits),
-            session: Session::new(number, link.id(), self.worker, self.hub.clone()),
+            session: Session::new(number, link.id(), self.worker, &self.store, self.shared.clone()),
             reply: Reply {
                 bytes: Vec::new(),
                 resp3: false,
@@ -310,6 +316,7 @@ impl Protocol for RespService {
 
     fn close(&mut self, _: ConnectionId, mut connection: Connection) {
         connection.session.reset();
+        self.shared.leave(connection.session.number);
     }
 
     fn finish(&mut self, link: &mut Link<'_>, connection: &mut Connection) {
@@ -353,6 +360,11 @@ impl Protocol for RespService {
         }
         self.deliver(links);
         self.settle(links);
+        if self.commands > 0 {
+            self.shared
+                .commands
+                .fetch_add(std::mem::take(&mut self.commands), Relaxed);
+        }
     }
 
     fn has_work(&self) -> bool {
@@ -363,7 +375,7 @@ impl Protocol for RespService {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .is_empty()
-            || self.hub.has_mail(self.worker)
+            || self.shared.hub.has_mail(self.worker)
     }
 
     fn next_deadline(&self) -> Option<Instant> {

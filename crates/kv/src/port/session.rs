@@ -1,18 +1,25 @@
 //! [`Session`]: what one connection has said so far (its database, its transaction, its subscriptions), and the commands
 //! about that.
 
+mod account;
+mod client;
 mod pubsub;
 mod transaction;
 mod watch;
 
 use super::{
     command::{Command, Fail},
-    hub::Hub,
+    lobby::Lobby,
     reply::Reply,
 };
 use crate::{Store, value::Bytes};
+use quintet_core::{Clock, auth::Principal};
 use quintet_net::ConnectionId;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 use watch::Watches;
 
 /// How many databases SELECT knows.
@@ -38,15 +45,14 @@ pub(crate) struct Session {
     watched: Option<Watches>,
     channels: BTreeSet<Vec<u8>>,
     patterns: BTreeSet<Vec<u8>>,
-    hub: Arc<Hub>,
+    principal: Option<Principal>,
+    clock: Arc<dyn Clock>,
+    pub(crate) shared: Arc<Lobby>,
 }
 
 /// The store's name of a key in a database.
-pub(crate) fn key_in(database: u8, key: &[u8]) -> Vec<u8> {
-    let mut name = Vec::with_capacity(key.len() + 1);
-    name.push(database);
-    name.extend_from_slice(key);
-    name
+pub(crate) fn key_in(database: u8, key: &[u8]) -> Bytes {
+    Bytes::joined(&[database], key)
 }
 
 /// The database that SELECT names.
@@ -64,7 +70,13 @@ pub(crate) fn wrong_arity(name: &[u8]) -> Fail {
 }
 
 impl Session {
-    pub(crate) fn new(number: u64, id: ConnectionId, worker: usize, hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        id: ConnectionId,
+        worker: usize,
+        store: &Store,
+        shared: Arc<Lobby>,
+    ) -> Self {
         Self {
             number,
             id,
@@ -79,11 +91,13 @@ impl Session {
             watched: None,
             channels: BTreeSet::new(),
             patterns: BTreeSet::new(),
-            hub,
+            principal: Self::stranger(&shared),
+            clock: store.inner.clock.clone(),
+            shared,
         }
     }
 
-    pub(crate) fn key(&self, key: &[u8]) -> Vec<u8> {
+    pub(crate) fn key(&self, key: &[u8]) -> Bytes {
         key_in(self.database, key)
     }
 
@@ -95,9 +109,19 @@ impl Session {
         self.queue.is_some()
     }
 
-    /// Marks a transaction as one that EXEC refuses.
-    pub(crate) fn spoil(&mut self) {
+    /// A command could not even be queued: its transaction is one that EXEC refuses. An EXEC itself ends it.
+    pub(crate) fn refuse(&mut self, arguments: &[Bytes], fail: Fail) -> Fail {
         self.spoiled = self.queue.is_some();
+        let is_exec = arguments
+            .first()
+            .is_some_and(|name| name.eq_ignore_ascii_case(b"EXEC"));
+        if !is_exec {
+            return fail;
+        }
+        self.forget_transaction();
+        let text = fail.text();
+        let why = text.strip_prefix("ERR ").unwrap_or(&text);
+        Fail::Line(format!("EXECABORT Transaction discarded because of: {why}").into())
     }
 
     /// Runs a command about the connection.
@@ -107,8 +131,18 @@ impl Session {
             .map_or_else(Vec::new, |name| name.to_ascii_uppercase());
         match name.as_slice() {
             b"HELLO" => self.hello(arguments, reply),
-            b"AUTH" => auth(arguments),
-            b"SELECT" => self.select(arguments, reply),
+            b"AUTH" => {
+                self.auth(&arguments[1..])?;
+                reply.ok();
+                Ok(())
+            }
+            b"SHUTDOWN" => self.shut_down(arguments, store, reply),
+            b"SELECT" => {
+                self.database = database_of(arguments)?;
+                self.publish_facts(reply.resp3);
+                reply.ok();
+                Ok(())
+            }
             b"QUIT" => {
                 self.closing = true;
                 reply.ok();
@@ -149,7 +183,10 @@ impl Session {
                     self.set_name(name)?;
                     after
                 }
-                [_, _, ..] if word.eq_ignore_ascii_case(b"AUTH") => return auth(&after[..2]),
+                [_, _, after @ ..] if word.eq_ignore_ascii_case(b"AUTH") => {
+                    self.auth(&rest[1..3])?;
+                    after
+                }
                 _ => {
                     let word = word.escape_ascii();
                     return Err(Fail::Line(
@@ -158,9 +195,18 @@ impl Session {
                 }
             };
         }
+        if self.principal.is_none() {
+            return Err(Fail::Line(
+                "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+                 <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the \
+                 same time"
+                    .into(),
+            ));
+        }
         reply.resp3 = resp3;
+        self.publish_facts(resp3);
         reply.map(7);
-        let facts = [("server", "redis"), ("version", "7.0.0")];
+        let facts = [("server", "redis"), ("version", super::command::VERSION)];
         for (name, fact) in facts {
             reply.bulk(name.as_bytes());
             reply.bulk(fact.as_bytes());
@@ -178,10 +224,28 @@ impl Session {
         Ok(())
     }
 
-    fn select(&mut self, arguments: &[Bytes], reply: &mut Reply) -> Result<(), Fail> {
-        self.database = database_of(arguments)?;
+    /// Asks the port's owner to end it. What is answered nobody reads.
+    fn shut_down(&mut self, arguments: &[Bytes], store: &Store, reply: &mut Reply) -> Result<(), Fail> {
+        let saves = match &arguments[1..] {
+            [] => store.inner.log.is_some(),
+            [word] if word.eq_ignore_ascii_case(b"SAVE") => true,
+            [word] if word.eq_ignore_ascii_case(b"NOSAVE") => false,
+            _ => return Err(Fail::Line(super::command::SYNTAX.into())),
+        };
+        let refused = "ERR Errors trying to SHUTDOWN. Check logs.";
+        let stop = self.shared.stop.clone().ok_or(Fail::Line(refused.into()))?;
+        stop(saves);
         reply.ok();
+        self.closing = true;
         Ok(())
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.clock.wall()
     }
 
     fn set_name(&mut self, name: &[u8]) -> Result<(), Fail> {
@@ -193,54 +257,20 @@ impl Session {
         Ok(())
     }
 
-    fn client(&mut self, arguments: &[Bytes], reply: &mut Reply) -> Result<(), Fail> {
-        let word = arguments
-            .get(1)
-            .map_or_else(Vec::new, |word| word.to_ascii_uppercase());
-        match (word.as_slice(), &arguments[2..]) {
-            (b"ID", []) => reply.int(i64::try_from(self.number).unwrap_or(i64::MAX)),
-            (b"GETNAME", []) if self.name.is_empty() => reply.null(),
-            (b"GETNAME", []) => reply.bulk(&self.name),
-            (b"SETNAME", [name]) => {
-                self.set_name(name)?;
-                reply.ok();
-            }
-            (b"SETINFO", [_, _]) | (b"NO-EVICT", [_]) => reply.ok(),
-            (b"INFO", []) => {
-                let (id, name, db) = (self.number, self.name.escape_ascii(), self.database);
-                reply.bulk(format!("id={id} name={name} db={db}\n").as_bytes());
-            }
-            _ => {
-                let word = arguments[1].escape_ascii();
-                let text = format!(
-                    "ERR unknown subcommand or wrong number of arguments for '{word}'. Try CLIENT HELP."
-                );
-                return Err(Fail::Line(text.into()));
-            }
-        }
-        Ok(())
-    }
-
     /// Back to the beginning; also what the end of the connection needs.
     pub(crate) fn reset(&mut self) {
         for (by_pattern, names) in [(false, &self.channels), (true, &self.patterns)] {
             for name in names {
-                self.hub.unsubscribe(by_pattern, name, (self.worker, self.id));
+                self.shared
+                    .hub
+                    .unsubscribe(by_pattern, name, (self.worker, self.id));
             }
         }
         self.channels.clear();
         self.patterns.clear();
         self.database = 0;
         self.name.clear();
+        self.principal = Self::stranger(&self.shared);
         self.forget_transaction();
     }
-}
-
-fn auth(arguments: &[Bytes]) -> Result<(), Fail> {
-    if arguments.len() > 3 {
-        return Err(Fail::Line(super::command::SYNTAX.into()));
-    }
-    let text = "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
-                configuration is correct?";
-    Err(Fail::Line(text.into()))
 }

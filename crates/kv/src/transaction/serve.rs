@@ -72,6 +72,11 @@ impl Transaction<'_> {
                 *told += 1;
                 Some(Delivery::Retry { key: key.clone() })
             }
+            #[cfg(feature = "port")]
+            (Wish::RetryScored, Some(Value::SortedSet(set))) if set.scores.len() > *told => {
+                *told += 1;
+                Some(Delivery::Retry { key: key.clone() })
+            }
             (Wish::Equals(wanted), Some(value)) if value == *wanted => Some(Delivery::State { value }),
             (Wish::Differs(old), Some(value)) if old.as_ref() != Some(&value) => {
                 Some(Delivery::State { value })

@@ -1,18 +1,19 @@
 //! What a key holds. Scalars are immutable and shared; containers are persistent structures, so that a clone costs one
 //! reference count and shares everything with the original, which may go on changing.
 
+mod bytes;
 mod containers;
 mod json;
 
+pub use bytes::Bytes;
+#[cfg(feature = "port")]
+pub(crate) use containers::Score;
 use containers::container_bytes;
 pub use containers::{Hash, List, Object, Set, SortedSet};
-pub(crate) use json::{bytes, text};
+pub(crate) use json::{bytes as bytes_of, text};
 pub use json::{from_json, to_json};
 
 use std::sync::Arc;
-
-/// A byte string that is shared, not copied.
-pub type Bytes = Arc<[u8]>;
 
 /// A value. Cloning never copies deep.
 #[derive(Clone, Debug)]
@@ -100,7 +101,7 @@ impl Value {
         let inner = match self {
             Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => 0,
             Self::String(text) => 16 + text.len(),
-            Self::Bytes(bytes) => 16 + bytes.len(),
+            Self::Bytes(bytes) => bytes.heap_bytes(),
             other => container_bytes(other),
         };
         size_of::<Self>() + inner

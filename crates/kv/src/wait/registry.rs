@@ -16,6 +16,9 @@ pub(crate) enum Wish {
     Item(End),
     /// To look again when a list has something: for what needs more than one key's lock.
     Retry,
+    /// The same for a sorted set.
+    #[cfg(feature = "port")]
+    RetryScored,
     /// That the key holds this value.
     Equals(Value),
     /// That the key holds a value that is not this one; `None` = any value.
@@ -35,6 +38,7 @@ pub(crate) struct Waiter {
 /// A key whose changes are counted, for as long as somebody watches it.
 #[derive(Debug, Default)]
 struct Watch {
+    #[cfg_attr(not(feature = "port"), expect(dead_code, reason = "only the port watches"))]
     holders: usize,
     changes: u64,
 }

@@ -1,11 +1,13 @@
 //! The datastore's tests: what no interleaving, crash or clock may break.
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod account;
 mod atomic;
 mod behaviour;
 mod codec;
 mod conformance;
 mod crash;
+mod differential;
 mod directory;
 mod expiry;
 mod interval;

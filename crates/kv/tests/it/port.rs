@@ -40,15 +40,25 @@ impl Rig {
         Self::over(Store::open(config, Arc::new(directory.clone()), Arc::new(SystemClock)).unwrap())
     }
 
-    fn over(store: Store) -> Self {
-        let two = NonZeroUsize::new(2).unwrap();
-        let port = port::serve(
-            &store,
-            "127.0.0.1:0".parse().unwrap(),
-            two,
-            &PortConfig::default(),
+    /// In memory, behind a port with these settings.
+    pub(crate) fn with(config: &PortConfig) -> Self {
+        let settings = Config {
+            drop_empty: true,
+            ..Config::memory()
+        };
+        Self::behind(
+            Store::in_memory_with(settings, Arc::new(SystemClock)).unwrap(),
+            config,
         )
-        .unwrap();
+    }
+
+    fn over(store: Store) -> Self {
+        Self::behind(store, &PortConfig::default())
+    }
+
+    fn behind(store: Store, config: &PortConfig) -> Self {
+        let two = NonZeroUsize::new(2).unwrap();
+        let port = port::serve(&store, "127.0.0.1:0".parse().unwrap(), two, config).unwrap();
         Self { store, port }
     }
 

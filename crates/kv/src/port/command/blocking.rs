@@ -4,12 +4,12 @@ use super::{
     Call, Fail, Outcome, SYNTAX, fail,
     lists::{left, list, take},
 };
-use crate::{effect::End, wait::Wish};
-use std::time::Duration;
+use crate::{effect::End, value::Bytes, wait::Wish};
+use std::{ops::Range, time::Duration};
 
 /// What a blocking command waits for when it found nothing.
 pub(crate) struct Block {
-    pub(crate) keys: Vec<Vec<u8>>,
+    pub(crate) keys: Vec<Bytes>,
     pub(crate) wish: Wish,
     /// `None` = forever.
     pub(crate) timeout: Option<Duration>,
@@ -78,7 +78,7 @@ pub(super) fn blmove(call: &mut Call<'_, '_, '_>) -> Outcome {
             keys,
             wish: Wish::Retry,
             timeout,
-            null_array: false,
+            null_array: true,
         });
     }
     Ok(())
@@ -106,33 +106,38 @@ pub(super) fn bpop(call: &mut Call<'_, '_, '_>) -> Outcome {
     Ok(())
 }
 
-/// LMPOP and BLMPOP: `first` is where the number of keys stands.
-fn mpop(call: &mut Call<'_, '_, '_>, first: usize) -> Result<Option<Vec<Vec<u8>>>, Fail> {
-    let number = call
-        .int(first)
-        .ok()
-        .and_then(|number| usize::try_from(number).ok())
-        .filter(|number| *number > 0);
-    let number = number.ok_or_else(|| fail("ERR numkeys should be greater than 0"))?;
+/// Arguments of the form `numkeys key.. word [COUNT n]`: where the keys and the word stand, and the count, which is looked
+/// at after the word.
+#[expect(clippy::type_complexity, reason = "three answers of one reading")]
+pub(super) fn numbered_keys(
+    call: &Call<'_, '_, '_>,
+    first: usize,
+) -> Result<(Range<usize>, usize, Result<usize, Fail>), Fail> {
+    let positive = |at: usize| {
+        let number = call.int(at).ok().and_then(|number| usize::try_from(number).ok());
+        number.filter(|number| *number > 0)
+    };
+    let number = positive(first).ok_or_else(|| fail("ERR numkeys should be greater than 0"))?;
     let after = first.saturating_add(number).saturating_add(1);
     if after >= call.len() {
         return Err(fail(SYNTAX));
     }
-    let end = end_of(call.argument(after))?;
     let count = match call.len() - after {
-        1 => 1,
+        1 => Ok(1),
         3 if call.is(after + 1, "COUNT") => {
-            let count = call
-                .int(after + 2)
-                .ok()
-                .and_then(|count| usize::try_from(count).ok());
-            count
-                .filter(|count| *count > 0)
-                .ok_or_else(|| fail("ERR count should be greater than 0"))?
+            positive(after + 2).ok_or_else(|| fail("ERR count should be greater than 0"))
         }
-        _ => return Err(fail(SYNTAX)),
+        _ => Err(fail(SYNTAX)),
     };
-    for at in first + 1..after {
+    Ok((first + 1..after, after, count))
+}
+
+/// LMPOP and BLMPOP: `first` is where the number of keys stands. Answers the keys when there was nothing.
+fn mpop(call: &mut Call<'_, '_, '_>, first: usize) -> Result<Option<Vec<Bytes>>, Fail> {
+    let (keys, after, count) = numbered_keys(call, first)?;
+    let end = end_of(call.argument(after))?;
+    let count = count?;
+    for at in keys.clone() {
         let key = call.key(at);
         let taken = take(call, &key, end, count)?;
         if !taken.is_empty() {
@@ -143,7 +148,7 @@ fn mpop(call: &mut Call<'_, '_, '_>, first: usize) -> Result<Option<Vec<Vec<u8>>
             return Ok(None);
         }
     }
-    Ok(Some((first + 1..after).map(|at| call.key(at)).collect()))
+    Ok(Some(keys.map(|at| call.key(at)).collect()))
 }
 
 pub(super) fn lmpop(call: &mut Call<'_, '_, '_>) -> Outcome {

@@ -1,6 +1,11 @@
 //! Hashes.
 
-use super::{Call, Fail, Outcome, WRONG_TYPE, fail, parse_int};
+use super::{
+    Call, Fail, Outcome, WRONG_TYPE,
+    cursor::{self, Cursor},
+    decimal, fail, parse_float, parse_int,
+    random::{self, Wanted},
+};
 use crate::{
     effect::Effect,
     value::{Bytes, Hash, Value},
@@ -148,5 +153,73 @@ pub(super) fn incrby(call: &mut Call<'_, '_, '_>) -> Outcome {
     let fields = vec![(call.argument(2).into(), sum.to_string().as_bytes().into())];
     call.transaction.apply(&key, Effect::HashPut { fields })?;
     call.reply.int(sum);
+    Ok(())
+}
+
+pub(super) fn incrbyfloat(call: &mut Call<'_, '_, '_>) -> Outcome {
+    if !call.float(3)?.is_finite() {
+        return Err(fail("ERR value is NaN or Infinity"));
+    }
+    let key = call.key(1);
+    let hash = hash(call, &key)?.unwrap_or_default();
+    let old = hash.get(call.argument(2)).cloned().unwrap_or_else(|| "0".into());
+    drop(hash);
+    parse_float(&old).ok_or_else(|| fail("ERR hash value is not a float"))?;
+    let text = decimal::sum(&old, call.argument(3))
+        .ok_or_else(|| fail("ERR increment would produce NaN or Infinity"))?;
+    let fields = vec![(call.argument(2).into(), text.as_str().into())];
+    call.transaction.apply(&key, Effect::HashPut { fields })?;
+    call.reply.bulk(text.as_bytes());
+    Ok(())
+}
+
+pub(super) fn random_field(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let (wanted, with_values) = random::wanted(call, "WITHVALUES")?;
+    let key = call.key(1);
+    let hash = hash(call, &key)?.unwrap_or_default();
+    let one = Wanted {
+        count: 1,
+        repeats: false,
+    };
+    let places = random::places(hash.fields.len(), wanted.unwrap_or(one), || {
+        call.transaction.inner.random()
+    });
+    let fields = random::pick(hash.iter(), &places);
+    match (wanted, fields.first()) {
+        (None, Some((name, _))) => call.reply.bulk(name),
+        (None, None) => call.reply.null(),
+        (Some(_), _) => {
+            let pairs = with_values && call.reply.resp3;
+            call.reply
+                .array(fields.len() << usize::from(with_values && !pairs));
+            for (name, value) in fields {
+                if pairs {
+                    call.reply.array(2);
+                }
+                call.reply.bulk(name);
+                if with_values {
+                    call.reply.bulk(value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn scan(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let from = cursor::cursor(call.argument(2))?;
+    let key = call.key(1);
+    let Some(hash) = hash(call, &key)? else {
+        cursor::nothing(call);
+        return Ok(());
+    };
+    let cursor = Cursor::read(call, from)?;
+    let (next, picks) = cursor.stretch(hash.fields.len());
+    let picked: Vec<_> = hash.iter().filter(|(name, _)| picks(name)).collect();
+    cursor::answer(call, next, 2 * picked.len());
+    for (name, value) in picked {
+        call.reply.bulk(name);
+        call.reply.bulk(value);
+    }
     Ok(())
 }

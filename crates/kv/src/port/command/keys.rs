@@ -185,10 +185,7 @@ pub(super) fn flush(call: &mut Call<'_, '_, '_>) -> Outcome {
 }
 
 pub(super) fn scan(call: &mut Call<'_, '_, '_>) -> Outcome {
-    let cursor = std::str::from_utf8(call.argument(1))
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let cursor: u64 = cursor.ok_or_else(|| fail("ERR invalid cursor"))?;
+    let cursor = super::cursor::cursor(call.argument(1))?;
     let (mut count, mut wanted, mut kind) = (10, None, None);
     let mut at = 2;
     while at < call.len() {

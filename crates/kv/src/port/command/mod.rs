@@ -1,12 +1,20 @@
 //! The commands: one table of what there is, from which docs/resp.md is made, and what each needs to run.
 
+mod algebra;
+mod bits;
 mod blocking;
+mod config;
 mod connection;
+mod cursor;
+mod decimal;
+mod describe;
 mod expiry;
 mod hashes;
+mod info;
 mod keys;
 mod lists;
 mod own;
+mod random;
 mod sets;
 mod sorted;
 mod strings;
@@ -14,7 +22,7 @@ mod table;
 
 pub(crate) use blocking::Block;
 pub(crate) use keys::copy_database;
-pub(crate) use table::{find, table_text};
+pub(crate) use table::{find, sub_arity, table_text};
 
 use super::{reply::Reply, session::Session};
 use crate::{
@@ -33,6 +41,8 @@ pub(crate) enum Keys {
     At(usize, isize, usize),
     /// A count at this place, and that many keys behind it.
     Counted(usize),
+    /// The same, and a key to store into as the first argument.
+    CountedInto(usize),
     /// COPY's: the second may be in another database.
     Copy,
     /// All keys there are, at one moment.
@@ -50,11 +60,22 @@ pub(crate) enum Run {
     Session,
 }
 
+/// What somebody must be allowed to run a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing: it is about the connection itself.
+    Open,
+    Read,
+    Write,
+    Administer,
+}
+
 pub(crate) struct Command {
     pub(crate) name: &'static str,
     /// As Redis counts: the name included; negative = at least.
     pub(crate) arity: i32,
     pub(crate) group: &'static str,
+    pub(crate) access: Access,
     pub(crate) keys: Keys,
     pub(crate) run: Run,
     /// How it differs from Redis.
@@ -69,6 +90,8 @@ pub(crate) enum Fail {
 
 pub(crate) type Outcome = Result<(), Fail>;
 
+/// The version of Redis whose answers these are.
+pub(crate) const VERSION: &str = "7.0.15";
 pub(crate) const SYNTAX: &str = "ERR syntax error";
 pub(crate) const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
 pub(crate) const NOT_FLOAT: &str = "ERR value is not a valid float";
@@ -133,7 +156,7 @@ impl Call<'_, '_, '_> {
     }
 
     /// The store's name of the key at a place: the number of the database before it.
-    pub(crate) fn key(&self, at: usize) -> Vec<u8> {
+    pub(crate) fn key(&self, at: usize) -> Bytes {
         self.session.key(self.argument(at))
     }
 

@@ -1,13 +1,19 @@
 //! Sets.
 
-use super::{Call, Fail, Outcome, WRONG_TYPE, fail, keys::natural};
+use super::{
+    Call, Fail, Outcome, WRONG_TYPE,
+    cursor::{self, Cursor},
+    fail,
+    keys::natural,
+    random::{self, Wanted},
+};
 use crate::{
     effect::Effect,
     value::{Bytes, Set, Value},
 };
 use std::sync::Arc;
 
-fn set(call: &mut Call<'_, '_, '_>, key: &[u8]) -> Result<Option<Arc<Set>>, Fail> {
+pub(super) fn set(call: &mut Call<'_, '_, '_>, key: &[u8]) -> Result<Option<Arc<Set>>, Fail> {
     match call.transaction.value(key)? {
         None => Ok(None),
         Some(Value::Set(set)) => Ok(Some(set)),
@@ -73,6 +79,16 @@ pub(super) fn card(call: &mut Call<'_, '_, '_>) -> Outcome {
     Ok(())
 }
 
+pub(super) fn are_members(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let key = call.key(1);
+    let set = set(call, &key)?.unwrap_or_default();
+    call.reply.array(call.len() - 2);
+    for member in &call.arguments[2..] {
+        call.reply.bool(set.contains(member));
+    }
+    Ok(())
+}
+
 /// Removes members picked at random: one by itself, or a count of them.
 pub(super) fn pop(call: &mut Call<'_, '_, '_>) -> Outcome {
     let count = match call.len() {
@@ -82,29 +98,16 @@ pub(super) fn pop(call: &mut Call<'_, '_, '_>) -> Outcome {
     };
     let key = call.key(1);
     let old = set(call, &key)?.unwrap_or_default();
-    let len = old.members.len();
-    let wanted = count.unwrap_or(1).min(len);
-    // A walk from a random place: the order of a hash set is random enough to begin with.
-    let start = if len == 0 {
-        0
-    } else {
-        call.transaction.inner.random() as usize % len
+    let wanted = Wanted {
+        count: count.unwrap_or(1),
+        repeats: false,
     };
-    let members: Vec<Bytes> = old
-        .iter()
-        .chain(old.iter())
-        .skip(start)
-        .take(wanted)
-        .cloned()
-        .collect();
+    let places = random::places(old.members.len(), wanted, || call.transaction.inner.random());
+    let members: Vec<Bytes> = random::pick(old.iter(), &places).into_iter().cloned().collect();
     drop(old);
     if !members.is_empty() {
-        call.transaction.apply(
-            &key,
-            Effect::SetRemove {
-                members: members.clone(),
-            },
-        )?;
+        let members = members.clone();
+        call.transaction.apply(&key, Effect::SetRemove { members })?;
     }
     match (count, members.first()) {
         (Some(_), _) => {
@@ -114,5 +117,47 @@ pub(super) fn pop(call: &mut Call<'_, '_, '_>) -> Outcome {
         (None, Some(member)) => call.reply.bulk(member),
         (None, None) => call.reply.null(),
     }
+    Ok(())
+}
+
+pub(super) fn random_member(call: &mut Call<'_, '_, '_>) -> Outcome {
+    if call.len() > 3 {
+        return Err(fail(super::SYNTAX));
+    }
+    let (wanted, _) = random::wanted(call, "")?;
+    let key = call.key(1);
+    let set = set(call, &key)?.unwrap_or_default();
+    let one = Wanted {
+        count: 1,
+        repeats: false,
+    };
+    let places = random::places(set.members.len(), wanted.unwrap_or(one), || {
+        call.transaction.inner.random()
+    });
+    let members = random::pick(set.iter(), &places);
+    if wanted.is_some() {
+        call.reply.array(members.len());
+        members.iter().for_each(|member| call.reply.bulk(member));
+    } else {
+        match members.first() {
+            Some(member) => call.reply.bulk(member),
+            None => call.reply.null(),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn scan(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let from = cursor::cursor(call.argument(2))?;
+    let key = call.key(1);
+    let Some(set) = set(call, &key)? else {
+        cursor::nothing(call);
+        return Ok(());
+    };
+    let cursor = Cursor::read(call, from)?;
+    let (next, picks) = cursor.stretch(set.members.len());
+    let picked: Vec<&Bytes> = set.iter().filter(|member| picks(member)).collect();
+    cursor::answer(call, next, picked.len());
+    picked.iter().for_each(|member| call.reply.bulk(member));
     Ok(())
 }

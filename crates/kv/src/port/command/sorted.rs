@@ -1,9 +1,20 @@
 //! Sorted sets.
 
-use super::{Call, Fail, Outcome, SYNTAX, WRONG_TYPE, fail, keys::natural, lists::range};
+pub(super) mod combine;
+pub(super) mod pop;
+pub(super) mod range;
+
+use super::{
+    Call, Fail, Outcome, SYNTAX, WRONG_TYPE,
+    cursor::{self, Cursor},
+    fail,
+    random::{self, Wanted},
+};
 use crate::{
     effect::Effect,
+    port::reply::double_text,
     value::{Bytes, SortedSet, Value},
+    wait::Wish,
 };
 use std::sync::Arc;
 
@@ -59,6 +70,10 @@ fn add_options(call: &Call<'_, '_, '_>) -> Result<(AddOptions, usize), Fail> {
         *flag = true;
         at += 1;
     }
+    let rest = call.len().saturating_sub(at);
+    if rest == 0 || !rest.is_multiple_of(2) {
+        return Err(fail(SYNTAX));
+    }
     if options.nx && options.xx {
         return Err(fail("ERR XX and NX options at the same time are not compatible"));
     }
@@ -67,10 +82,6 @@ fn add_options(call: &Call<'_, '_, '_>) -> Result<(AddOptions, usize), Fail> {
         return Err(fail(
             "ERR GT, LT, and/or NX options at the same time are not compatible",
         ));
-    }
-    let rest = call.len().saturating_sub(at);
-    if rest == 0 || !rest.is_multiple_of(2) {
-        return Err(fail(SYNTAX));
     }
     if options.increment && rest > 2 {
         return Err(fail("ERR INCR option supports a single increment-element pair"));
@@ -171,31 +182,6 @@ pub(super) fn rank(call: &mut Call<'_, '_, '_>) -> Outcome {
     Ok(())
 }
 
-/// By place only; REV and WITHSCORES.
-pub(super) fn zrange(call: &mut Call<'_, '_, '_>) -> Outcome {
-    let (mut reverse, mut with_scores) = (call.is(0, "ZREVRANGE"), false);
-    for at in 4..call.len() {
-        if call.is(at, "WITHSCORES") {
-            with_scores = true;
-        } else if call.is(at, "REV") && call.is(0, "ZRANGE") {
-            reverse = true;
-        } else {
-            return Err(fail(SYNTAX));
-        }
-    }
-    let (start, stop) = (call.int(2)?, call.int(3)?);
-    let key = call.key(1);
-    let set = sorted(call, &key)?.unwrap_or_default();
-    let range = range(start, stop, set.scores.len());
-    let picked: Vec<(f64, &Bytes)> = if reverse {
-        set.iter().rev().skip(range.start).take(range.len()).collect()
-    } else {
-        set.iter().skip(range.start).take(range.len()).collect()
-    };
-    scored(call, &picked, with_scores);
-    Ok(())
-}
-
 fn scored(call: &mut Call<'_, '_, '_>, members: &[(f64, &Bytes)], with_scores: bool) {
     let pairs = with_scores && call.reply.resp3;
     call.reply.array(if with_scores && !pairs {
@@ -214,40 +200,53 @@ fn scored(call: &mut Call<'_, '_, '_>, members: &[(f64, &Bytes)], with_scores: b
     }
 }
 
-pub(super) fn pop(call: &mut Call<'_, '_, '_>) -> Outcome {
-    let count = match call.len() {
-        2 => 1,
-        3 => natural(call, 2)?,
-        _ => return Err(fail(SYNTAX)),
-    };
+pub(super) fn scores(call: &mut Call<'_, '_, '_>) -> Outcome {
     let key = call.key(1);
     let set = sorted(call, &key)?.unwrap_or_default();
-    let picked: Vec<(f64, Bytes)> = if call.is(0, "ZPOPMAX") {
-        set.iter()
-            .rev()
-            .take(count)
-            .map(|(score, member)| (score, member.clone()))
-            .collect()
-    } else {
-        set.iter()
-            .take(count)
-            .map(|(score, member)| (score, member.clone()))
-            .collect()
-    };
-    drop(set);
-    if !picked.is_empty() {
-        let members = picked.iter().map(|(_, member)| member.clone()).collect();
-        call.transaction.apply(&key, Effect::Unscore { members })?;
-    }
-    let shown: Vec<(f64, &Bytes)> = picked.iter().map(|(score, member)| (*score, member)).collect();
-    if call.len() == 2 && call.reply.resp3 {
-        call.reply.array(2 * shown.len());
-        for (score, member) in shown {
-            call.reply.bulk(member);
-            call.reply.double(score);
+    call.reply.array(call.len() - 2);
+    for member in &call.arguments[2..] {
+        match set.score(member) {
+            Some(score) => call.reply.double(score),
+            None => call.reply.null(),
         }
-    } else {
-        scored(call, &shown, true);
+    }
+    Ok(())
+}
+
+pub(super) fn random_member(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let (wanted, with_scores) = random::wanted(call, "WITHSCORES")?;
+    let key = call.key(1);
+    let set = sorted(call, &key)?.unwrap_or_default();
+    let one = Wanted {
+        count: 1,
+        repeats: false,
+    };
+    let places = random::places(set.scores.len(), wanted.unwrap_or(one), || {
+        call.transaction.inner.random()
+    });
+    let members = random::pick(set.iter(), &places);
+    match (wanted, members.first()) {
+        (None, Some((_, member))) => call.reply.bulk(member),
+        (None, None) => call.reply.null(),
+        (Some(_), _) => scored(call, &members, with_scores),
+    }
+    Ok(())
+}
+
+pub(super) fn scan(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let from = cursor::cursor(call.argument(2))?;
+    let key = call.key(1);
+    let Some(set) = sorted(call, &key)? else {
+        cursor::nothing(call);
+        return Ok(());
+    };
+    let cursor = Cursor::read(call, from)?;
+    let (next, picks) = cursor.stretch(set.scores.len());
+    let picked: Vec<_> = set.iter().filter(|(_, member)| picks(member)).collect();
+    cursor::answer(call, next, 2 * picked.len());
+    for (score, member) in picked {
+        call.reply.bulk(member);
+        call.reply.bulk(double_text(score).as_bytes());
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Strings: SET in all its forms, ranges, counters.
 
-use super::{Call, Fail, NOT_INTEGER, Outcome, SYNTAX, expiry, fail, parse_float, parse_int};
+use super::{Call, Fail, NOT_INTEGER, Outcome, SYNTAX, decimal, expiry, fail, parse_float, parse_int};
 use crate::{
     effect::Effect,
     port::reply::scalar_bytes,
@@ -291,18 +291,14 @@ pub(super) fn incr(call: &mut Call<'_, '_, '_>) -> Outcome {
 
 pub(super) fn incrbyfloat(call: &mut Call<'_, '_, '_>) -> Outcome {
     let key = call.key(1);
-    let old = call.scalar(&key)?;
-    let delta = call.float(2)?;
-    let old = match old {
-        None => 0.0,
-        Some(other) => parse_float(&scalar_bytes(&other)).ok_or_else(|| fail(super::NOT_FLOAT))?,
-    };
-    let sum = old + delta;
-    if !sum.is_finite() {
-        return Err(fail("ERR increment would produce NaN or Infinity"));
-    }
+    let old = call
+        .scalar(&key)?
+        .map_or_else(|| b"0".to_vec(), |old| scalar_bytes(&old));
+    parse_float(&old).ok_or_else(|| fail(super::NOT_FLOAT))?;
+    call.float(2)?;
+    let text = decimal::sum(&old, call.argument(2))
+        .ok_or_else(|| fail("ERR increment would produce NaN or Infinity"))?;
     // Clients see the text; stored as text, it is the same after a restart.
-    let text = sum.to_string();
     call.reply.bulk(text.as_bytes());
-    keep(call, &key, Value::Bytes(text.as_bytes().into()))
+    keep(call, &key, Value::Bytes(text.as_str().into()))
 }

@@ -23,7 +23,7 @@ impl Session {
                 Ok(())
             }
             b"PUBLISH" => {
-                reply.count(self.hub.publish(&arguments[1], &arguments[2]));
+                reply.count(self.shared.hub.publish(&arguments[1], &arguments[2]));
                 Ok(())
             }
             _ => self.survey(arguments, reply),
@@ -41,7 +41,9 @@ impl Session {
                 &mut self.channels
             };
             if mine.insert(name.to_vec()) {
-                self.hub.subscribe(by_pattern, name, (self.worker, self.id));
+                self.shared
+                    .hub
+                    .subscribe(by_pattern, name, (self.worker, self.id));
             }
             let kind = if by_pattern { "psubscribe" } else { "subscribe" };
             self.confirm(kind, Some(name), reply);
@@ -72,7 +74,9 @@ impl Session {
                 &mut self.channels
             };
             if mine.remove(&name) {
-                self.hub.unsubscribe(by_pattern, &name, (self.worker, self.id));
+                self.shared
+                    .hub
+                    .unsubscribe(by_pattern, &name, (self.worker, self.id));
             }
             self.confirm(kind, Some(&name), reply);
         }
@@ -92,7 +96,7 @@ impl Session {
         let word = arguments[1].to_ascii_uppercase();
         match (word.as_slice(), &arguments[2..]) {
             (b"CHANNELS", globs @ ([] | [_])) => {
-                let channels = self.hub.channels(globs.first().map_or(b"*", |glob| glob));
+                let channels = self.shared.hub.channels(globs.first().map_or(b"*", |glob| glob));
                 reply.array(channels.len());
                 channels.iter().for_each(|channel| reply.bulk(channel));
             }
@@ -100,10 +104,10 @@ impl Session {
                 reply.array(2 * channels.len());
                 for channel in channels {
                     reply.bulk(channel);
-                    reply.count(self.hub.readers(channel));
+                    reply.count(self.shared.hub.readers(channel));
                 }
             }
-            (b"NUMPAT", []) => reply.count(self.hub.patterns()),
+            (b"NUMPAT", []) => reply.count(self.shared.hub.patterns()),
             _ => {
                 let word = arguments[1].escape_ascii();
                 let text = format!(

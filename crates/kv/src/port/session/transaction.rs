@@ -95,11 +95,7 @@ impl Session {
             return Err(Fail::Line(text.into()));
         }
         let all = queue.iter().any(|(command, _)| locks_all(command, true));
-        let mut keys: Vec<Vec<u8>> = watched
-            .iter()
-            .flat_map(Watches::keys)
-            .map(|key| key.to_vec())
-            .collect();
+        let mut keys: Vec<Bytes> = watched.iter().flat_map(Watches::keys).cloned().collect();
         let mut database = self.database;
         for (command, arguments) in &queue {
             if command.name == "SELECT" {
@@ -130,7 +126,7 @@ impl Session {
         let done = if all {
             store.inner.write_all(&mut body)
         } else {
-            let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+            let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
             store.inner.write(&keys, true, &mut body)
         };
         self.in_exec = false;
@@ -175,7 +171,7 @@ fn run_one(
         reply.error(&fail.text());
     } else if let Some(block) = block {
         // Inside a transaction nothing blocks: the time is up at once.
-        if block.null_array {
+        if block.null_array && !matches!(command.name, "BLMOVE" | "BRPOPLPUSH") {
             reply.null_array()
         } else {
             reply.null()
