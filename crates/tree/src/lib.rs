@@ -1,7 +1,59 @@
 //! A durable JSON tree with live streams: one writer beside many readers.
 //!
-//! This crate will hold the tree, its worker pool and its security rules. It is empty until that stands.
-#![forbid(unsafe_code)]
+//! Every node has a [`Path`]. Leaves are rows of LMDB whose keys sort as paths do, so a document is one range. Reads take a
+//! snapshot each and wait for nobody. One writer gathers the writes that come meanwhile into one transaction and one flush,
+//! and answers when they are on stable storage.
+//!
+//! | to do this | start at |
+//! |---|---|
+//! | embed a tree | [`Tree::open`] |
+//! | read and write from async code | [`Tree::write`], [`Reader`] |
+//! | find children by value | [`Query`], [`Index`] |
+//! | decide who may do what | [`Guard`] |
+//!
+//! # Features
+//! | feature | adds |
+//! |---|---|
+//! | `rules` | security rules in Firebase's language (default) |
+//! | `testing` | `TreeHandler::fail_next_commit()` |
+#![deny(unsafe_code)]
 
+mod config;
+mod edit;
+mod error;
+mod etag;
+mod fsck;
+mod guard;
+mod handler;
+mod index;
+mod inner;
+mod keyed;
+mod message;
+mod path;
+mod push_id;
+mod query;
+mod reader;
 #[cfg(feature = "rules")]
 pub mod rules;
+mod store;
+mod tree;
+mod value;
+mod view;
+
+pub use config::Config;
+pub use error::TreeError;
+pub use etag::ETag;
+pub use fsck::{FsckReport, fsck};
+pub use guard::{Guard, ReadAccess, WriteAccess};
+pub use handler::TreeHandler;
+pub use index::Index;
+pub use keyed::{KeyedHandler, PLACE as KEYED_PLACE};
+pub use message::{Action, TreeMessage, TreeReply, Waiting, Write, Written};
+pub use path::{MAX_NAME_BYTES, MAX_PATH_DEPTH, NameRules, Path};
+pub use query::{Answer, Bound, Limit, OrderBy, Query};
+pub use reader::Reader;
+/// JSON documents.
+pub use serde_json::Value;
+pub use tree::{Outcome, Stats, Tree};
+pub use value::parse_json;
+pub use view::View;

@@ -1,0 +1,76 @@
+//! What the writer and the readers of one tree share.
+
+use crate::{
+    Config, TreeError, View,
+    handler::Publication,
+    index::{self, Indexes},
+    store::{home::Home, lmdb::Lmdb},
+};
+use quintet_core::Clock;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::UNIX_EPOCH,
+};
+
+pub(crate) struct Inner {
+    pub(crate) lmdb: Lmdb,
+    pub(crate) config: Config,
+    pub(crate) indexes: Indexes,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stats: Counters,
+    /// After the environment: fields drop in order.
+    _home: Home,
+}
+
+/// What is counted. Each number is right; together they may be of different moments.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) writes: AtomicU64,
+    pub(crate) unindexed_queries: AtomicU64,
+    pub(crate) last_seq: AtomicU64,
+}
+
+impl Inner {
+    /// Takes the directory and opens what is in it.
+    pub(crate) fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, TreeError> {
+        config.validate()?;
+        let home = Home::take(&config.dir)?;
+        let lmdb = Lmdb::open(&config.dir, config.map_bytes, config.max_readers)?;
+        let indexes = Indexes::prepare(&config.indexes)?;
+        index::bring_up(&lmdb, &config, &indexes)?;
+        Ok(Self {
+            lmdb,
+            indexes,
+            config,
+            clock,
+            stats: Counters::default(),
+            _home: home,
+        })
+    }
+
+    /// The time of day in ms since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let since = self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Reads within one snapshot.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&View<'_>) -> Result<T, TreeError>,
+    ) -> Result<T, TreeError> {
+        let snapshot = self.lmdb.snapshot()?;
+        read(&View::new(&snapshot, &self.config))
+    }
+
+    /// Called by the writer with what it committed.
+    pub(crate) fn published(&self, batch: &[Publication]) {
+        if let Some(last) = batch.last() {
+            self.stats.last_seq.store(last.written.seq.0, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! [`Reader`]: reads of committed state, each in a snapshot of its own that ends with the call. Clonable, for any thread.
+
+use crate::{
+    ETag, Guard, Path, Query, TreeError, View,
+    guard::ReadAccess,
+    inner::Inner,
+    query::{self, Answer},
+};
+use quintet_core::Seq;
+use serde_json::Value;
+use std::sync::{Arc, atomic::Ordering};
+
+/// Reads what is committed. No call waits for the writer; each takes a reader's slot while it runs.
+#[derive(Clone)]
+pub struct Reader {
+    inner: Arc<Inner>,
+    guard: Option<Arc<dyn Guard>>,
+}
+
+impl Reader {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner, guard: None }
+    }
+
+    /// The same reads, each only if `guard` allows it.
+    #[must_use]
+    pub fn guarded(&self, guard: Arc<dyn Guard>) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            guard: Some(guard),
+        }
+    }
+
+    fn access<T>(
+        &self,
+        path: &Path,
+        query: Option<&Query>,
+        read: impl FnOnce(&View<'_>) -> Result<T, TreeError>,
+    ) -> Result<T, TreeError> {
+        self.inner.read(|view| {
+            if let Some(guard) = &self.guard {
+                let access = ReadAccess {
+                    path,
+                    query,
+                    now_ms: self.inner.now_ms(),
+                };
+                guard.check_read(&access, view)?;
+            }
+            read(view)
+        })
+    }
+
+    /// The document at `path`; null when there is nothing.
+    ///
+    /// # Errors
+    /// [`TreeError::TooLarge`] beyond `max_read_bytes`, `Busy` when every reader's slot is in use, `Corrupted`, what LMDB
+    /// answers; what the guard answers.
+    pub fn get(&self, path: &Path) -> Result<Value, TreeError> {
+        self.access(path, None, |view| view.get(path))
+    }
+
+    /// The document with `depth` levels; deeper containers are `true`. Depth 1 is Firebase's *shallow*.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_shallow(&self, path: &Path, depth: usize) -> Result<Value, TreeError> {
+        self.access(path, None, |view| view.get_shallow(path, depth))
+    }
+
+    /// The document and its tag, of the same moment.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_with_etag(&self, path: &Path) -> Result<(Value, ETag), TreeError> {
+        self.access(path, None, |view| Ok((view.get(path)?, view.etag(path)?)))
+    }
+
+    /// The document and the sequence of the last write that it can show.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_with_seq(&self, path: &Path) -> Result<(Value, Seq), TreeError> {
+        self.access(path, None, |view| Ok((view.get(path)?, view.seq()?)))
+    }
+
+    /// The children of `path` that `query` asks for.
+    ///
+    /// # Errors
+    /// [`TreeError::Query`] when it makes no sense, [`TreeError::Unindexed`] when it would scan too much; as
+    /// [`get`](Self::get).
+    pub fn query(&self, path: &Path, query: &Query) -> Result<Answer, TreeError> {
+        let answer = self.access(path, Some(query), |view| {
+            query::run::run(view, &self.inner.indexes, path, query)
+        })?;
+        if answer.unindexed_rows.is_some() {
+            self.inner.stats.unindexed_queries.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(answer)
+    }
+
+    /// Several reads of one moment. The snapshot ends with the call; no guard is asked.
+    ///
+    /// # Errors
+    /// What `read` answers, or why there is no snapshot.
+    pub fn view<T>(&self, read: impl FnOnce(&View<'_>) -> Result<T, TreeError>) -> Result<T, TreeError> {
+        self.inner.read(read)
+    }
+}

@@ -1,0 +1,319 @@
+//! [`Tree`]: the embedded interface, and the owner of the writer's thread.
+//!
+//! Reads run on the caller's thread. Writes go to the writer through one client, so that those which come while a commit is
+//! going on share the next one. A write's future needs no runtime; the plain calls block on it.
+
+use crate::{
+    Config, ETag, Path, Query, Reader, TreeError, TreeHandler, TreeMessage, TreeReply, Write, Written,
+    inner::Inner,
+    message::{Room, Waiting},
+    push_id::PushIds,
+    query::Answer,
+};
+use quintet_core::{
+    BatchConfig, BatchController, Client, Clock, Connector, Error, Parker, Result, SystemClock,
+    rtrb_queue::RtrbQueue,
+};
+use serde_json::Value;
+use std::{
+    future::Future,
+    num::NonZeroUsize,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64, atomic::Ordering, mpsc},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, JoinHandle, Thread},
+};
+
+/// A durable JSON tree. All methods take `&self` and may be called from many threads.
+///
+/// ```
+/// use quintet_tree::{Config, Path, Tree};
+/// use serde_json::json;
+///
+/// let dir = tempfile::tempdir()?;
+/// let tree = Tree::open(Config::new(dir.path()))?;
+/// let ada: Path = "users/ada".parse()?;
+/// tree.set(&ada, json!({"name": "Ada", "born": 1815}))?;
+/// assert_eq!(tree.get(&ada.child("born")?)?, json!(1815));
+/// tree.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Tree {
+    inner: Arc<Inner>,
+    reader: Reader,
+    client: Client<TreeMessage>,
+    connector: Connector<TreeMessage>,
+    push_ids: PushIds,
+    waiting_bytes: Arc<AtomicU64>,
+    writer: Mutex<Option<JoinHandle<Result<()>>>>,
+}
+
+/// How a conditional write ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It took place.
+    Written(Written),
+    /// The document has another tag; nothing was written.
+    Mismatch {
+        /// The tag it has.
+        etag: ETag,
+        /// The document.
+        value: Value,
+    },
+}
+
+/// What a tree has done since it was opened, and how large it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Writes that took place.
+    pub writes: u64,
+    /// Transactions they took.
+    pub commits: u64,
+    /// The sequence of the last committed write, of earlier openings too.
+    pub last_seq: u64,
+    /// Queries that had no index to use.
+    pub unindexed_queries: u64,
+    /// Bytes of the map that were ever used.
+    pub used_bytes: u64,
+    /// The most bytes there can be.
+    pub map_bytes: u64,
+}
+
+impl Tree {
+    /// Opens or creates the tree in `config.dir` and starts its writer. Nothing is replayed: that takes the same short
+    /// time for every size, unless an index was newly declared, which reads what it is of.
+    ///
+    /// # Errors
+    /// [`TreeError::Config`]; [`TreeError::Locked`] when another tree has the directory; [`TreeError::Version`]; what LMDB
+    /// or the system answers.
+    pub fn open(config: Config) -> Result<Self, TreeError> {
+        Self::open_with(config, Arc::new(SystemClock))
+    }
+
+    /// As [`open`](Self::open), with a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(config: Config, clock: Arc<dyn Clock>) -> Result<Self, TreeError> {
+        let handler = TreeHandler::open(config, Arc::clone(&clock))?;
+        let inner = handler.inner();
+        let batch = BatchConfig {
+            commit_spacing: inner.config.commit_spacing,
+            ..BatchConfig::default()
+        };
+        let (tell, told) = mpsc::sync_channel(1);
+        let writer = thread::Builder::new()
+            .name("tree".into())
+            .spawn(move || {
+                let parker = Parker::new();
+                let mut controller = BatchController::new(handler, clock, parker.doorbell(), batch);
+                // The opener waits for this; if it is gone there is nobody to serve.
+                let _told = tell.send(controller.connector());
+                controller.run(&parker)
+            })
+            .map_err(|error| TreeError::io("starting the writer's thread", error))?;
+        let connector = told.recv().map_err(|_| TreeError::Closed)?;
+        let credits = NonZeroUsize::new(inner.config.credits).unwrap_or(NonZeroUsize::MIN);
+        let client = Client::connect::<RtrbQueue>(&connector, credits).map_err(|_| TreeError::Closed)?;
+        Ok(Self {
+            reader: Reader::new(Arc::clone(&inner)),
+            inner,
+            client,
+            connector,
+            push_ids: PushIds::default(),
+            waiting_bytes: Arc::default(),
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// What reads, for threads of the caller's own.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The settings that the tree was opened with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The document at `path`; null when there is nothing.
+    ///
+    /// # Errors
+    /// As [`Reader::get`].
+    pub fn get(&self, path: &Path) -> Result<Value> {
+        Ok(self.reader.get(path)?)
+    }
+
+    /// The document and its tag, of the same moment.
+    ///
+    /// # Errors
+    /// As [`Reader::get`].
+    pub fn get_with_etag(&self, path: &Path) -> Result<(Value, ETag)> {
+        Ok(self.reader.get_with_etag(path)?)
+    }
+
+    /// The children of `path` that `query` asks for.
+    ///
+    /// # Errors
+    /// As [`Reader::query`].
+    pub fn query(&self, path: &Path, query: &Query) -> Result<Answer> {
+        Ok(self.reader.query(path, query)?)
+    }
+
+    /// Replaces what is at `path`; null removes it, and parents that become empty. Returns when it is on stable storage.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn set(&self, path: &Path, value: Value) -> Result<Written> {
+        self.write_now(Write::set(path.clone(), value))
+    }
+
+    /// Removes what is at `path`, if there is something.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn delete(&self, path: &Path) -> Result<Written> {
+        self.write_now(Write::delete(path.clone()))
+    }
+
+    /// Replaces what is at each of these places, counted from `path`; all or none.
+    ///
+    /// # Errors
+    /// [`TreeError::Overlap`] when one lies within another; as [`write`](Self::write).
+    pub fn update(&self, path: &Path, changes: Vec<(Path, Value)>) -> Result<Written> {
+        self.write_now(Write::update(path.clone(), changes))
+    }
+
+    /// Adds a child with a new name, and answers the name: 20 characters that sort by time.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn push(&self, path: &Path, value: Value) -> Result<String> {
+        let name = self.next_push_id();
+        self.set(&path.child(&name)?, value)?;
+        Ok(name)
+    }
+
+    /// A new name for a child, as [`push`](Self::push) makes them.
+    pub fn next_push_id(&self) -> String {
+        self.push_ids.next(self.inner.now_ms())
+    }
+
+    /// Replaces what is at `path` if it has this tag now.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn set_if(&self, path: &Path, value: Value, tag: ETag) -> Result<Outcome> {
+        self.write_blocking(Write::set(path.clone(), value).if_match(tag))
+    }
+
+    /// As [`write`](Self::write), and waits for the outcome.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_blocking(&self, write: Write) -> Result<Outcome> {
+        block_on(self.write(write))
+    }
+
+    fn write_now(&self, write: Write) -> Result<Written> {
+        match self.write_blocking(write)? {
+            Outcome::Written(written) => Ok(written),
+            // Only a write with a condition can miss it.
+            Outcome::Mismatch { .. } => Err(TreeError::Closed.into()),
+        }
+    }
+
+    /// Sends a write when first polled; answers when it is on stable storage. Dropping the future gives up the answer, not
+    /// the write.
+    ///
+    /// # Errors
+    /// `InvalidInput` for names, values and paths that cannot be stored; `TooLarge`; `Unavailable` when too many writes
+    /// wait, or too large ones; `Full` when the disk or the map is; `Poisoned` after a commit failed; `Closed`; what the
+    /// write's guard answers. After any of these nothing of the write is there, but for `Poisoned` and `Closed`, when the
+    /// outcome is unknown.
+    pub fn write(&self, write: Write) -> impl Future<Output = Result<Outcome>> + Send + use<> {
+        let bytes = write.bytes();
+        let room = Room::take(&self.waiting_bytes, bytes, self.inner.config.max_waiting_bytes);
+        let client = self.client.clone();
+        async move {
+            let Some(room) = room else {
+                return Err(TreeError::Busy {
+                    what: "too many bytes wait for the writer",
+                }
+                .into());
+            };
+            let waiting = Waiting {
+                write: Box::new(write),
+                _room: Some(room),
+            };
+            match client.call(TreeMessage::Write(waiting)).await? {
+                TreeReply::Written(written) => Ok(Outcome::Written(written)),
+                TreeReply::Mismatch { etag, value } => Ok(Outcome::Mismatch { etag, value }),
+                TreeReply::Value(_) => Err(Error::from(TreeError::Closed)),
+            }
+        }
+    }
+
+    /// What the tree has done so far. Never blocks.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let counted = &self.inner.stats;
+        let (used_bytes, map_bytes) = self.inner.lmdb.used_bytes().unwrap_or_default();
+        Stats {
+            writes: counted.writes.load(Ordering::Relaxed),
+            commits: counted.commits.load(Ordering::Relaxed),
+            last_seq: counted.last_seq.load(Ordering::Relaxed),
+            unindexed_queries: counted.unindexed_queries.load(Ordering::Relaxed),
+            used_bytes,
+            map_bytes,
+        }
+    }
+
+    /// Commits what is queued and ends the writer; later writes answer `Closed`, reads go on. Closing twice is allowed.
+    /// Dropping the tree does the same but cannot say how it went.
+    ///
+    /// # Errors
+    /// When the last commit failed.
+    pub fn close(&self) -> Result<()> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(writer) = writer else {
+            return Ok(());
+        };
+        self.connector.stop();
+        writer.join().unwrap_or_else(|_| Err(TreeError::Closed.into()))
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _closed = self.close();
+    }
+}
+
+/// Unparks the thread that blocks.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future on this thread.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        thread::park();
+    }
+}
