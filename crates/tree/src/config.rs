@@ -1,6 +1,6 @@
 //! How a tree is set up. Every limit is here, with its unit, default and range; nothing is clamped silently.
 
-use crate::{Index, MAX_PATH_DEPTH, NameRules, TreeError};
+use crate::{Index, MAX_PATH_DEPTH, NameRules, TreeError, pool::PoolConfig};
 use quintet_core::Durability;
 use std::{path::PathBuf, time::Duration};
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub retained_writes: usize,
     /// How large those may be together. Default 64 MiB; 0 to 16 GiB.
     pub retained_bytes: u64,
+    /// The workers that read for callers who must not block.
+    pub pool: PoolConfig,
 }
 
 impl Config {
@@ -77,6 +79,7 @@ impl Config {
             watch_queue_events: 256,
             retained_writes: 10_000,
             retained_bytes: 64 << 20,
+            pool: PoolConfig::default(),
         }
     }
 
@@ -101,7 +104,8 @@ impl Config {
         within("max_watches", self.max_watches as u64, 0, 10_000_000)?;
         within("watch_queue_events", self.watch_queue_events as u64, 1, 65_536)?;
         within("retained_writes", self.retained_writes as u64, 0, 10_000_000)?;
-        within("retained_bytes", self.retained_bytes, 0, 16 << 30)
+        within("retained_bytes", self.retained_bytes, 0, 16 << 30)?;
+        self.pool.validate()
     }
 }
 

@@ -5,7 +5,7 @@
 //! Run by core's `BatchController`.
 
 use crate::{
-    Config, TreeError, TreeMessage, TreeReply, View, Write, Written, edit,
+    Action, Config, Path, TreeError, TreeMessage, TreeReply, View, Write, Written, edit,
     guard::WriteAccess,
     inner::Inner,
     store::{
@@ -38,6 +38,10 @@ pub struct TreeHandler {
 #[derive(Clone, Debug)]
 pub(crate) struct Publication {
     pub(crate) written: Written,
+    /// Where an update was made; `None` for a set.
+    pub(crate) update_at: Option<Path>,
+    /// About how much memory it takes.
+    pub(crate) bytes: u64,
 }
 
 impl TreeHandler {
@@ -121,6 +125,7 @@ impl TreeHandler {
                 });
             }
         }
+        let update_at = matches!(action, Action::Update(_)).then(|| path.clone());
         let mut stage = Stage::new(&rows);
         let changes = edit::apply(&mut stage, &inner.config, &inner.indexes, now_ms, &path, action)?;
         if let Some(guard) = guard {
@@ -144,6 +149,8 @@ impl TreeHandler {
         };
         self.written.push(Publication {
             written: written.clone(),
+            update_at,
+            bytes: 256 + 2 * set_bytes,
         });
         Ok(TreeReply::Written(written))
     }
@@ -231,8 +238,7 @@ impl MessageHandler<TreeMessage> for TreeHandler {
             .fetch_add(self.written.len() as u64, Ordering::Relaxed);
         self.set_bytes = 0;
         self.batch.clear();
-        self.inner.published(&self.written);
-        self.written.clear();
+        self.inner.publish(&mut self.written);
         Ok(Commit::Done)
     }
 }

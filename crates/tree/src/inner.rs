@@ -5,11 +5,12 @@ use crate::{
     handler::Publication,
     index::{self, Indexes},
     store::{home::Home, lmdb::Lmdb},
+    watch::hub::Hub,
 };
 use quintet_core::Clock;
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::UNIX_EPOCH,
@@ -21,6 +22,8 @@ pub(crate) struct Inner {
     pub(crate) indexes: Indexes,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stats: Counters,
+    /// Set once, by a tree; a handler alone has no watchers.
+    pub(crate) hub: OnceLock<Arc<Hub>>,
     /// After the environment: fields drop in order.
     _home: Home,
 }
@@ -48,6 +51,7 @@ impl Inner {
             config,
             clock,
             stats: Counters::default(),
+            hub: OnceLock::new(),
             _home: home,
         })
     }
@@ -67,10 +71,14 @@ impl Inner {
         read(&View::new(&snapshot, &self.config))
     }
 
-    /// Called by the writer with what it committed.
-    pub(crate) fn published(&self, batch: &[Publication]) {
+    /// Called by the writer with what it committed; takes it all.
+    pub(crate) fn publish(&self, batch: &mut Vec<Publication>) {
         if let Some(last) = batch.last() {
             self.stats.last_seq.store(last.written.seq.0, Ordering::Relaxed);
+        }
+        match self.hub.get() {
+            Some(hub) => hub.publish(batch),
+            None => batch.clear(),
         }
     }
 }

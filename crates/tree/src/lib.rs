@@ -7,7 +7,8 @@
 //! | to do this | start at |
 //! |---|---|
 //! | embed a tree | [`Tree::open`] |
-//! | read and write from async code | [`Tree::write`], [`Reader`] |
+//! | read and write from async code | [`Tree::write`], [`Tree::read`] |
+//! | follow what changes | [`Reader::watch`] |
 //! | find children by value | [`Query`], [`Index`] |
 //! | decide who may do what | [`Guard`] |
 //!
@@ -30,6 +31,7 @@ mod inner;
 mod keyed;
 mod message;
 mod path;
+mod pool;
 mod push_id;
 mod query;
 mod reader;
@@ -39,6 +41,7 @@ mod store;
 mod tree;
 mod value;
 mod view;
+mod watch;
 
 pub use config::Config;
 pub use error::TreeError;
@@ -50,6 +53,7 @@ pub use index::Index;
 pub use keyed::{KeyedHandler, PLACE as KEYED_PLACE};
 pub use message::{Action, TreeMessage, TreeReply, Waiting, Write, Written};
 pub use path::{MAX_NAME_BYTES, MAX_PATH_DEPTH, NameRules, Path};
+pub use pool::{Pool, PoolConfig, PoolStats, Priority, PriorityStats, Spread, Task};
 pub use query::{Answer, Bound, Limit, OrderBy, Query};
 pub use reader::Reader;
 /// JSON documents.
@@ -57,3 +61,4 @@ pub use serde_json::Value;
 pub use tree::{Outcome, Stats, Tree};
 pub use value::parse_json;
 pub use view::View;
+pub use watch::{Event, EventKind, Initial, Next, Watch};

@@ -1,7 +1,7 @@
 //! [`Reader`]: reads of committed state, each in a snapshot of its own that ends with the call. Clonable, for any thread.
 
 use crate::{
-    ETag, Guard, Path, Query, TreeError, View,
+    ETag, Guard, Initial, Path, Query, TreeError, View, Watch,
     guard::ReadAccess,
     inner::Inner,
     query::{self, Answer},
@@ -96,6 +96,22 @@ impl Reader {
             self.inner.stats.unindexed_queries.fetch_add(1, Ordering::Relaxed);
         }
         Ok(answer)
+    }
+
+    /// Begins a watch on `path`: what is there now, then every later change once, in commit order. With `after`, the number
+    /// of the last write that an earlier watch saw, it goes on right behind that and answers no first document, if the
+    /// writes in between are still retained. A guard is asked at each read, not at each event.
+    ///
+    /// # Errors
+    /// [`TreeError::Busy`] when there are `max_watches`; [`TreeError::Closed`]; as [`get`](Self::get).
+    pub fn watch(&self, path: &Path, after: Option<Seq>) -> Result<(Option<Initial>, Watch), TreeError> {
+        let hub = self.inner.hub.get().ok_or(TreeError::Closed)?;
+        Watch::begin(self.clone(), Arc::clone(hub), path, after)
+    }
+
+    /// Asks the guard whether `path` may be read.
+    pub(crate) fn may_read(&self, path: &Path) -> Result<(), TreeError> {
+        self.access(path, None, |_| Ok(()))
     }
 
     /// Several reads of one moment. The snapshot ends with the call; no guard is asked.

@@ -4,15 +4,17 @@
 //! going on share the next one. A write's future needs no runtime; the plain calls block on it.
 
 use crate::{
-    Config, ETag, Path, Query, Reader, TreeError, TreeHandler, TreeMessage, TreeReply, Write, Written,
+    Config, ETag, Path, Pool, Priority, Query, Reader, Task, TreeError, TreeHandler, TreeMessage, TreeReply,
+    Write, Written,
     inner::Inner,
     message::{Room, Waiting},
     push_id::PushIds,
     query::Answer,
+    watch::hub::Hub,
 };
 use quintet_core::{
-    BatchConfig, BatchController, Client, Clock, Connector, Error, Parker, Result, SystemClock,
-    rtrb_queue::RtrbQueue,
+    BatchConfig, BatchController, Client, Clock, Connector, Deadline, Error, Parker, Result, Seq,
+    SystemClock, rtrb_queue::RtrbQueue,
 };
 use serde_json::Value;
 use std::{
@@ -46,6 +48,31 @@ pub struct Tree {
     push_ids: PushIds,
     waiting_bytes: Arc<AtomicU64>,
     writer: Mutex<Option<JoinHandle<Result<()>>>>,
+    watching: Watching,
+    pool: Pool,
+}
+
+/// The hub and its thread, which ends with this.
+struct Watching {
+    hub: Arc<Hub>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Watching {
+    fn end(&self) {
+        self.hub.stop();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It calls wakers, which may panic; the watches are closed or gone then.
+            let _ended = thread.join();
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 /// How a conditional write ended.
@@ -71,6 +98,8 @@ pub struct Stats {
     pub commits: u64,
     /// The sequence of the last committed write, of earlier openings too.
     pub last_seq: u64,
+    /// Watches there are now.
+    pub watches: usize,
     /// Queries that had no index to use.
     pub unindexed_queries: u64,
     /// Bytes of the map that were ever used.
@@ -97,6 +126,14 @@ impl Tree {
     pub fn open_with(config: Config, clock: Arc<dyn Clock>) -> Result<Self, TreeError> {
         let handler = TreeHandler::open(config, Arc::clone(&clock))?;
         let inner = handler.inner();
+        let pool = Pool::start(inner.config.pool, Arc::clone(&clock))?;
+        let (hub, watching) = Hub::start(&inner.config, Seq(inner.stats.last_seq.load(Ordering::Relaxed)))?;
+        // The cell is fresh.
+        let _fresh = inner.hub.set(Arc::clone(&hub));
+        let watching = Watching {
+            hub,
+            thread: Mutex::new(Some(watching)),
+        };
         let batch = BatchConfig {
             commit_spacing: inner.config.commit_spacing,
             ..BatchConfig::default()
@@ -123,6 +160,8 @@ impl Tree {
             push_ids: PushIds::default(),
             waiting_bytes: Arc::default(),
             writer: Mutex::new(Some(writer)),
+            watching,
+            pool,
         })
     }
 
@@ -136,6 +175,26 @@ impl Tree {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// The workers that read for callers who must not block.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Runs reads on the pool: the future answers what `read` does. Dropping it cancels what was not begun.
+    ///
+    /// # Errors
+    /// As [`Pool::run`].
+    pub fn read<T: Send + 'static>(
+        &self,
+        priority: Priority,
+        deadline: Option<Deadline>,
+        read: impl FnOnce(&Reader) -> T + Send + 'static,
+    ) -> Result<Task<T>, TreeError> {
+        let reader = self.reader.clone();
+        self.pool.run(priority, deadline, move || read(&reader))
     }
 
     /// The document at `path`; null when there is nothing.
@@ -265,13 +324,15 @@ impl Tree {
             writes: counted.writes.load(Ordering::Relaxed),
             commits: counted.commits.load(Ordering::Relaxed),
             last_seq: counted.last_seq.load(Ordering::Relaxed),
+            watches: self.watching.hub.count(),
             unindexed_queries: counted.unindexed_queries.load(Ordering::Relaxed),
             used_bytes,
             map_bytes,
         }
     }
 
-    /// Commits what is queued and ends the writer; later writes answer `Closed`, reads go on. Closing twice is allowed.
+    /// Commits what is queued and ends the writer, then every watch; later writes answer `Closed`, reads go on. Closing
+    /// twice is allowed.
     /// Dropping the tree does the same but cannot say how it went.
     ///
     /// # Errors
@@ -282,7 +343,9 @@ impl Tree {
             return Ok(());
         };
         self.connector.stop();
-        writer.join().unwrap_or_else(|_| Err(TreeError::Closed.into()))
+        let ended = writer.join().unwrap_or_else(|_| Err(TreeError::Closed.into()));
+        self.watching.end();
+        ended
     }
 }
 

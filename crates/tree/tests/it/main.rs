@@ -3,9 +3,11 @@
 
 mod model;
 mod original;
+mod pool;
 mod queries;
 mod rules;
 mod store;
+mod watch;
 mod writer;
 
 use quintet_tree::{Config, Path, Tree};
