@@ -9,7 +9,7 @@ use crate::{
     value::Bytes,
 };
 use quintet_core::{Clock, Commit, ErrorKind, Result, Seq};
-use quintet_log::{ClaimGuard, Directory, Log};
+use quintet_log::{ClaimGuard, Directory, Log, Recovery};
 use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) table: Table,
     pub(crate) log: Option<Log>,
+    /// What opening the log found.
+    pub(crate) recovery: Recovery,
     pub(crate) directory: Option<Arc<dyn Directory>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Arc<Alarm>,
@@ -69,7 +71,7 @@ impl Inner {
     pub(crate) fn new(
         config: Config,
         table: Table,
-        log: Option<Log>,
+        (log, recovery): (Option<Log>, Recovery),
         home: Option<(Arc<dyn Directory>, ClaimGuard)>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -85,6 +87,7 @@ impl Inner {
             config,
             table,
             log,
+            recovery,
             directory,
             opened: clock.now(),
             clock,

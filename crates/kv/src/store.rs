@@ -8,7 +8,7 @@ use crate::{
     transaction::Transaction,
 };
 use quintet_core::{Budget, Clock, Deadline, Result, SystemClock};
-use quintet_log::{Claim, Directory};
+use quintet_log::{Claim, Directory, LogStats, Recovery};
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -51,8 +51,8 @@ impl Store {
             Claim::Alone
         })?;
         let table = Table::new(config.shards);
-        let log = persist::open(&config, durability, &table, &directory, &clock)?;
-        let inner = Inner::new(config, table, log, Some((directory, claim)), clock);
+        let opened = persist::open(&config, durability, &table, &directory, &clock)?;
+        let inner = Inner::new(config, table, opened, Some((directory, claim)), clock);
         inner.arm_all();
         Self::start(inner)
     }
@@ -86,7 +86,13 @@ impl Store {
             .into());
         }
         let table = Table::new(config.shards);
-        Self::start(Inner::new(config, table, None, None, clock))
+        Self::start(Inner::new(
+            config,
+            table,
+            (None, Recovery::default()),
+            None,
+            clock,
+        ))
     }
 
     fn start(inner: Inner) -> Result<Self> {
@@ -122,6 +128,29 @@ impl Store {
     /// What the log answers.
     pub fn close(&self) -> Result<()> {
         self.inner.log.as_ref().map_or(Ok(()), quintet_log::Log::close)
+    }
+
+    /// Whether changes are taken, as far as is known without making one. Two atomic loads.
+    ///
+    /// # Errors
+    /// [`Poisoned`](quintet_core::ErrorKind::Poisoned) when the log has failed.
+    pub fn health(&self) -> Result<()> {
+        self.inner
+            .log
+            .as_ref()
+            .map_or(Ok(()), |log| log.durable().map(drop))
+    }
+
+    /// What opening the log found: all zeros in memory.
+    #[must_use]
+    pub fn recovery(&self) -> Recovery {
+        self.inner.recovery
+    }
+
+    /// What the log has done since; `None` in memory.
+    #[must_use]
+    pub fn log_stats(&self) -> Option<LogStats> {
+        self.inner.log.as_ref().map(quintet_log::Log::stats)
     }
 
     /// What keys and values take in memory, roughly, in bytes.

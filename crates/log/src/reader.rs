@@ -12,6 +12,8 @@ use crate::{
 use quintet_core::{Result, Seq};
 use std::{ops::Range, sync::Arc};
 
+/// What a stretch of a segment looks like that was never written; a multiple of a frame's alignment.
+static ZEROS: [u8; 4096] = [0; 4096];
 /// How much is read at a time.
 const WINDOW_BYTES: usize = 1 << 20;
 
@@ -222,6 +224,11 @@ fn judge_tail(scan: &Scan, next: u64) -> Result<u64> {
         let mut frames = Frames::new(&*segment.file, &segment.identity)?;
         let mut offset = segment.end;
         while let Some(bytes) = frames.window_at(offset, frame::MARK_BYTES)? {
+            // Nearly all of what was reserved and never written: no header begins with zeros.
+            if bytes.len() >= ZEROS.len() && bytes[..ZEROS.len()] == ZEROS {
+                offset += ZEROS.len() as u64;
+                continue;
+            }
             if bytes[..8] != [0; 8] {
                 last_used = offset + 8;
             }

@@ -1,31 +1,35 @@
 //! `quintet serve`: which parts are started, in which order, and how they are drained.
 //!
-//! Order: signals, data directory, ports probed, engines opened (which recovers them), ports opened, start-up lines. At the
-//! end each part stops accepting, finishes what is in flight, and flushes; the directory's lock goes last.
+//! Order: signals, ports probed, data directory, the API port (which says that it recovers), engines opened side by side
+//! (which recovers them), their ports, start-up lines. At the end every port stops accepting and finishes what is in
+//! flight, side by side; then the engines close, side by side; the directory's lock goes last.
+
+mod engines;
 
 use crate::{
     cli::ServeArgs,
     config::Config,
     console::{complain, say},
+    engine::Part,
     failure::Failure,
+    features,
     lock::DataDir,
+    port::{
+        api::ApiPort,
+        life::{Life, Stage},
+    },
     shutdown::{Reporter, Shutdown, Stop},
 };
+use engines::Engines;
 use quintet_core::{Deadline, SystemClock};
-use std::time::Duration;
+use std::{num::NonZeroUsize, thread, time::Duration};
+use tokio::runtime::Runtime;
 
 /// How long requests in flight may take once the server was asked to stop. A connection that is still busy after this is
 /// cut; what was acknowledged is safe either way.
-const DRAIN: Duration = Duration::from_secs(10);
-
-/// An engine with its port.
-pub(crate) trait Part {
-    /// What the start-up text says about it: the line with its address first.
-    fn lines(&self) -> Vec<String>;
-
-    /// Stops accepting, finishes what is in flight, flushes, and closes. Blocks, for the connections until `deadline`.
-    fn drain(self: Box<Self>, deadline: Deadline) -> Result<(), Failure>;
-}
+const DRAIN: Duration = Duration::from_secs(20);
+/// Threads of the runtime: they move bytes and run no engine.
+const MOST_RUNTIME_THREADS: usize = 4;
 
 /// Serves until a signal comes, then drains.
 ///
@@ -36,24 +40,19 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if !config.serves_anything() {
         return Err(
             Failure::usage("nothing to serve: every engine is off or not built in")
-                .hint("--blocks-addr 127.0.0.1:10001"),
+                .hint("--http-addr 127.0.0.1:8080, and see --without"),
         );
     }
     let shutdown = Shutdown::install()
         .map_err(|error| Failure::new(format!("cannot install the signal handlers: {error}")))?;
-    #[cfg(feature = "blockstore")]
-    crate::blocks::probe(&config.blocks)?;
+    raise_descriptor_limit();
+    engines::probe(&config)?;
     let dir = DataDir::create_or_open(&config.data_dir)?;
-    let parts = start(&config, &dir, &shutdown.reporter())?;
-
-    say(format_args!("quintet {}", env!("CARGO_PKG_VERSION")));
-    say(format_args!("data    {}", dir.path().display()));
-    #[cfg(feature = "blockstore")]
-    say(format_args!("i/o     {}", config.backend));
-    for line in parts.iter().flat_map(|part| part.lines()) {
-        say(line);
-    }
-    say("ready   stop with Ctrl-C or SIGTERM; a second one stops at once");
+    let runtime = runtime()?;
+    let life = Life::new();
+    let parts = start(&config, &dir, &runtime, &life, &shutdown.reporter())?;
+    life.enter(Stage::Serving);
+    announce(&config, &dir, &parts);
 
     let stop = shutdown.wait();
     let failed = match stop {
@@ -63,40 +62,116 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
         }
         Stop::Failed(reason) => Some(Failure::new(reason)),
     };
-    let drained = drain(parts);
+    let ended = end(parts, &life);
+    // Calls that outlived the deadline would hold the process up.
+    runtime.shutdown_background();
     drop(dir);
     if let Some(failure) = failed {
         return Err(failure);
     }
-    drained?;
+    ended?;
     say("stopped");
     Ok(())
 }
 
-/// Starts every part that is built in and not `off`.
-fn start(config: &Config, dir: &DataDir, reporter: &Reporter) -> Result<Vec<Box<dyn Part>>, Failure> {
-    let mut parts: Vec<Box<dyn Part>> = Vec::new();
-    #[cfg(feature = "blockstore")]
-    if let Some(blocks) = crate::blocks::start(&config.blocks, dir.path(), &config.backend, reporter)? {
-        parts.push(Box::new(blocks));
-    }
-    #[cfg(not(feature = "blockstore"))]
-    let _unused = (&mut parts, config, dir, reporter);
-    Ok(parts)
+fn runtime() -> Result<Runtime, Failure> {
+    let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cpus.min(MOST_RUNTIME_THREADS))
+        .max_blocking_threads(crate::port::BLOCKING_THREADS)
+        .thread_name("api")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start the API port's threads: {error}")))
 }
 
-/// Drains every part even if one fails; the first failure is returned, the others are printed.
-fn drain(parts: Vec<Box<dyn Part>>) -> Result<(), Failure> {
+/// Every connection is a descriptor; the system's default of 1024 is for interactive programs. What is refused stays.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _as_it_was = setrlimit(Resource::Nofile, limit);
+}
+
+/// Starts every part that is built in and not left out; if one fails, those that were started are ended.
+fn start(
+    config: &Config,
+    dir: &DataDir,
+    runtime: &Runtime,
+    life: &Life,
+    reporter: &Reporter,
+) -> Result<Vec<Box<dyn Part>>, Failure> {
+    let engines = Engines::of(config);
+    let mut parts: Vec<Box<dyn Part>> = Vec::new();
+    if let Some(address) = config.http.address {
+        let port = ApiPort::open(
+            runtime.handle(),
+            &config.http,
+            address,
+            engines.routes(),
+            life.clone(),
+        )?;
+        parts.push(Box::new(port));
+    }
+    let mut failed = None;
+    for started in engines.start(config, dir.path(), reporter) {
+        match started {
+            Ok(part) => parts.push(part),
+            Err(failure) if failed.is_none() => failed = Some(failure),
+            Err(failure) => complain(failure),
+        }
+    }
+    match failed {
+        None => Ok(parts),
+        Some(failure) => {
+            let _first_failure_counts = end(parts, life);
+            Err(failure)
+        }
+    }
+}
+
+fn announce(config: &Config, dir: &DataDir, parts: &[Box<dyn Part>]) {
+    say(format_args!("quintet {}", env!("CARGO_PKG_VERSION")));
+    say(format_args!("built   {}", features::engines().join(", ")));
+    say(format_args!("data    {}", dir.path().display()));
+    #[cfg(any(feature = "blockstore", feature = "kv"))]
+    say(format_args!("i/o     {}", config.backend));
+    #[cfg(not(any(feature = "blockstore", feature = "kv")))]
+    let _no_backend = config;
+    for line in parts.iter().flat_map(|part| part.lines()) {
+        say(line);
+    }
+    say("ready   stop with Ctrl-C or SIGTERM; a second one stops at once");
+}
+
+/// Drains every port, then closes every engine, each step side by side, even if one fails; the first failure is returned,
+/// the others are printed.
+fn end(mut parts: Vec<Box<dyn Part>>, life: &Life) -> Result<(), Failure> {
+    life.enter(Stage::Draining);
     let deadline = Deadline::after(&SystemClock, DRAIN);
+    let drained = side_by_side(parts.iter_mut().map(|part| move || part.drain(deadline)));
+    let closed = side_by_side(parts.into_iter().map(|part| move || part.close()));
     let mut first = Ok(());
-    for part in parts {
-        if let Err(failure) = part.drain(deadline) {
-            if first.is_ok() {
-                first = Err(failure);
-            } else {
-                complain(failure);
-            }
+    for failure in drained.into_iter().chain(closed).filter_map(Result::err) {
+        if first.is_ok() {
+            first = Err(failure);
+        } else {
+            complain(failure);
         }
     }
     first
+}
+
+/// Runs all of them at once and waits for all.
+fn side_by_side<R: Send>(
+    work: impl Iterator<Item = impl FnOnce() -> Result<R, Failure> + Send>,
+) -> Vec<Result<R, Failure>> {
+    let panicked = || Failure::new("a thread of the server panicked; see above");
+    thread::scope(|scope| {
+        let threads: Vec<_> = work.map(|work| scope.spawn(work)).collect();
+        let results = threads.into_iter().map(|thread| thread.join());
+        results
+            .map(|result| result.unwrap_or_else(|_| Err(panicked())))
+            .collect()
+    })
 }

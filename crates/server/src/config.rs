@@ -2,12 +2,18 @@
 //!
 //! Nothing is clamped silently: a value out of range is a usage error that names the flag and the bound.
 
-#[cfg(feature = "blockstore")]
+#[cfg(any(feature = "blockstore", feature = "kv"))]
 use crate::io_backend::Chosen;
-use crate::{cli::ServeArgs, failure::Failure, listen::Listen, size::ByteSize};
+use crate::{
+    cli::{EngineName, Kept, ServeArgs},
+    failure::Failure,
+    listen::Listen,
+    size::ByteSize,
+};
 use quintet_core::Durability;
 use std::{
     io,
+    net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
@@ -16,8 +22,13 @@ use std::{
 const MOST_WORKERS: usize = 64;
 /// The most workers that are started unasked.
 const MOST_DEFAULT_WORKERS: usize = 16;
+/// The most shards: each is a thread with a log.
+const MOST_SHARDS: usize = 1024;
 /// Below this the file cannot hold a block of the largest class for each of a few workers.
 const LEAST_CAPACITY: u64 = 16 << 20;
+/// One body of the largest size must fit.
+const LEAST_BODY_MEMORY: u64 = 32 << 20;
+const MOST_BODY_MEMORY: u64 = 64 << 30;
 
 /// Everything `serve` needs to know.
 #[derive(Clone, Debug)]
@@ -25,17 +36,36 @@ pub struct Config {
     /// The root of all data.
     pub data_dir: PathBuf,
     /// How sockets are served, and why so.
-    #[cfg(feature = "blockstore")]
+    #[cfg(any(feature = "blockstore", feature = "kv"))]
     pub backend: Chosen,
-    /// The block store.
-    pub blocks: BlocksConfig,
+    /// The API port.
+    pub http: HttpConfig,
+    /// The block store; `None` = not built in, left out, or without a port.
+    pub blocks: Option<BlocksConfig>,
+    /// The datastore.
+    pub kv: Option<KvConfig>,
+    /// The vectors.
+    pub vectors: Option<VectorsConfig>,
+    /// The contexts.
+    pub stm: Option<StmConfig>,
+}
+
+/// The API port's share.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpConfig {
+    /// Where it listens; `None` = nowhere.
+    pub address: Option<SocketAddr>,
+    /// Connections that may be open at once.
+    pub connections: usize,
+    /// Bytes of request bodies that may be in memory at once.
+    pub body_memory: ByteSize,
 }
 
 /// The block store's share.
 #[derive(Clone, Debug)]
 pub struct BlocksConfig {
     /// Where its HTTP port listens.
-    pub listen: Listen,
+    pub address: SocketAddr,
     /// I/O threads, 1 to 64.
     pub workers: NonZeroUsize,
     /// The most bytes of the block file; `None` = 80 % of what is free when the engine opens.
@@ -44,11 +74,40 @@ pub struct BlocksConfig {
     pub durability: Durability,
 }
 
+/// The datastore's share.
+#[derive(Clone, Debug)]
+pub struct KvConfig {
+    /// Where its Redis port listens; `None` = it is on the API port alone.
+    pub address: Option<SocketAddr>,
+    /// Threads of that port, 1 to 64.
+    pub workers: NonZeroUsize,
+    /// What an acknowledged change survives; `None` = memory only.
+    pub durability: Option<Durability>,
+    /// Bytes that keys and values may take; 0 = no limit.
+    pub memory: ByteSize,
+}
+
+/// The vectors' share.
+#[derive(Clone, Debug)]
+pub struct VectorsConfig {
+    /// Threads that own the data; `None` = as the data has, or one per CPU.
+    pub shards: Option<NonZeroUsize>,
+    /// What an acknowledged change survives.
+    pub durability: Durability,
+}
+
+/// The contexts' share.
+#[derive(Clone, Debug)]
+pub struct StmConfig {
+    /// What an acknowledged commit survives.
+    pub durability: Durability,
+}
+
 impl Config {
     /// Whether some engine is built in and has a port.
     #[must_use]
     pub fn serves_anything(&self) -> bool {
-        cfg!(feature = "blockstore") && self.blocks.listen != Listen::Off
+        self.blocks.is_some() || self.kv.is_some() || self.vectors.is_some() || self.stm.is_some()
     }
 
     /// The effective configuration.
@@ -56,23 +115,97 @@ impl Config {
     /// # Errors
     /// A usage error that names the flag and the bound.
     pub fn from_args(args: &ServeArgs) -> Result<Self, Failure> {
-        Ok(Self {
+        let http = HttpConfig::from_args(args)?;
+        let wants = |engine| !args.without.contains(&engine);
+        let with_http = http.address.is_some();
+        let (blocks, kv) = (BlocksConfig::from_args(args)?, KvConfig::from_args(args)?);
+        let vectors = VectorsConfig::from_args(args)?;
+        let stm = StmConfig {
+            durability: level(args.stm_durability, args),
+        };
+        let config = Self {
             data_dir: args.data_dir.clone(),
-            #[cfg(feature = "blockstore")]
+            #[cfg(any(feature = "blockstore", feature = "kv"))]
             backend: Chosen::from_flag(args.io_backend)?,
-            blocks: BlocksConfig::from_args(args)?,
+            http,
+            blocks: blocks.filter(|_| cfg!(feature = "blockstore") && wants(EngineName::Blocks)),
+            kv: (cfg!(feature = "kv") && wants(EngineName::Kv) && (with_http || kv.address.is_some()))
+                .then_some(kv),
+            vectors: (cfg!(feature = "shard") && wants(EngineName::Vectors) && with_http).then_some(vectors),
+            stm: (cfg!(feature = "stm") && wants(EngineName::Stm) && with_http).then_some(stm),
+        };
+        if !args.insecure {
+            config.refuse_strangers()?;
+        }
+        Ok(config)
+    }
+
+    /// No port asks who is there, so none may be reached from elsewhere unless that is asked for.
+    fn refuse_strangers(&self) -> Result<(), Failure> {
+        let ports = [
+            ("--http-addr", self.http.address),
+            ("--resp-addr", self.kv.as_ref().and_then(|kv| kv.address)),
+            ("--blocks-addr", self.blocks.as_ref().map(|blocks| blocks.address)),
+        ];
+        let open = ports
+            .into_iter()
+            .find(|(_, address)| address.is_some_and(|address| !address.ip().is_loopback()));
+        let Some((flag, Some(address))) = open else {
+            return Ok(());
+        };
+        Err(Failure::usage(format!(
+            "{flag} {address}: other hosts can reach this address, and the port has no authentication"
+        ))
+        .hint(format!(
+            "{flag} 127.0.0.1:{}, or --insecure if the network is yours alone",
+            address.port()
+        )))
+    }
+}
+
+/// The engine's own level, that for all, or interval.
+fn level(own: Option<Durability>, args: &ServeArgs) -> Durability {
+    own.or(args.durability).unwrap_or(Durability::Interval)
+}
+
+fn at(listen: Listen) -> Option<SocketAddr> {
+    match listen {
+        Listen::Off => None,
+        Listen::At(address) => Some(address),
+    }
+}
+
+fn workers(flag: &str, given: Option<usize>, most: usize) -> Result<NonZeroUsize, Failure> {
+    let count = given.unwrap_or_else(default_workers);
+    NonZeroUsize::new(count)
+        .filter(|count| count.get() <= most)
+        .ok_or_else(|| Failure::usage(format!("{flag} {count}: must be 1 to {most}")))
+}
+
+impl HttpConfig {
+    fn from_args(args: &ServeArgs) -> Result<Self, Failure> {
+        let connections = args.http_connections;
+        if !(1..=65_536).contains(&connections) {
+            let message = format!("--http-connections {connections}: must be 1 to 65536");
+            return Err(Failure::usage(message));
+        }
+        let memory = args.http_body_memory;
+        if !(LEAST_BODY_MEMORY..=MOST_BODY_MEMORY).contains(&memory.0) {
+            let (least, most) = (ByteSize(LEAST_BODY_MEMORY), ByteSize(MOST_BODY_MEMORY));
+            let message = format!("--http-body-memory {memory}: must be {least} to {most}");
+            return Err(Failure::usage(message));
+        }
+        Ok(Self {
+            address: at(args.http_addr),
+            connections,
+            body_memory: memory,
         })
     }
 }
 
 impl BlocksConfig {
-    fn from_args(args: &ServeArgs) -> Result<Self, Failure> {
-        let workers = args.blocks_workers.unwrap_or_else(default_workers);
-        let workers = NonZeroUsize::new(workers)
-            .filter(|workers| workers.get() <= MOST_WORKERS)
-            .ok_or_else(|| {
-                Failure::usage(format!("--blocks-workers {workers}: must be 1 to {MOST_WORKERS}"))
-            })?;
+    fn from_args(args: &ServeArgs) -> Result<Option<Self>, Failure> {
+        let workers = workers("--blocks-workers", args.blocks_workers, MOST_WORKERS)?;
         if let Some(capacity) = args.blocks_capacity
             && capacity.0 < LEAST_CAPACITY
         {
@@ -82,14 +215,41 @@ impl BlocksConfig {
             ))
             .hint("--blocks-capacity 64MiB, or leave it out for 80 % of the free disk space"));
         }
-        Ok(Self {
-            listen: args.blocks_addr,
+        Ok(at(args.blocks_addr).map(|address| Self {
+            address,
             workers,
             capacity: args.blocks_capacity,
             durability: args
                 .blocks_durability
                 .or(args.durability)
                 .unwrap_or(Durability::Full),
+        }))
+    }
+}
+
+impl KvConfig {
+    fn from_args(args: &ServeArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            address: at(args.resp_addr),
+            workers: workers("--kv-workers", args.kv_workers, MOST_WORKERS)?,
+            durability: match args.kv_durability {
+                Some(Kept::Off) => None,
+                Some(Kept::At(level)) => Some(level),
+                None => Some(level(None, args)),
+            },
+            memory: args.kv_memory,
+        })
+    }
+}
+
+impl VectorsConfig {
+    fn from_args(args: &ServeArgs) -> Result<Self, Failure> {
+        let shards = args
+            .vectors_shards
+            .map(|shards| workers("--vectors-shards", Some(shards), MOST_SHARDS));
+        Ok(Self {
+            shards: shards.transpose()?,
+            durability: level(args.vectors_durability, args),
         })
     }
 }
@@ -133,7 +293,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                config(flags).expect("valid").blocks.durability,
+                config(flags).expect("valid").blocks.expect("on").durability,
                 level,
                 "{flags:?}"
             );
@@ -146,6 +306,14 @@ mod tests {
             (["--blocks-workers", "0"], "--blocks-workers", "1 to 64"),
             (["--blocks-workers", "65"], "--blocks-workers", "1 to 64"),
             (["--blocks-capacity", "1MiB"], "--blocks-capacity", "16 MiB"),
+            (["--kv-workers", "65"], "--kv-workers", "1 to 64"),
+            (["--vectors-shards", "0"], "--vectors-shards", "1 to 1024"),
+            (["--http-connections", "0"], "--http-connections", "1 to 65536"),
+            (["--http-body-memory", "1MiB"], "--http-body-memory", "32 MiB"),
+            (["--http-addr", "0.0.0.0:80"], "--http-addr", "--insecure"),
+            (["--resp-addr", "[::]:80"], "--resp-addr", "127.0.0.1:80"),
+            (["--kv-durability", "some"], "--kv-durability", "off, full"),
+            (["--without", "tables"], "--without", "blocks, kv"),
             (["--data-dir", ""], "--data-dir", "value"),
             (["--blocks-addr", "here"], "--blocks-addr", "127.0.0.1:10001"),
             (

@@ -15,6 +15,26 @@ pub(crate) struct Findings {
     pub(crate) faults: Vec<String>,
 }
 
+impl Findings {
+    /// Nothing is wrong.
+    pub(crate) fn clean(summary: impl Into<String>) -> Self {
+        Self {
+            summary: summary.into(),
+            fault_count: 0,
+            faults: Vec::new(),
+        }
+    }
+
+    /// One thing is wrong, and nothing behind it could be looked at.
+    pub(crate) fn fault(summary: impl Into<String>, fault: impl Into<String>) -> Self {
+        Self {
+            summary: summary.into(),
+            fault_count: 1,
+            faults: vec![fault.into()],
+        }
+    }
+}
+
 /// Checks a data directory and prints what it found.
 ///
 /// # Errors
@@ -43,10 +63,14 @@ pub fn fsck(args: &FsckArgs) -> Result<(), Failure> {
 fn check(dir: &DataDir) -> Result<Vec<(&'static str, Findings)>, Failure> {
     let mut all = Vec::new();
     #[cfg(feature = "blockstore")]
-    if let Some(findings) = crate::blocks::fsck(dir.path())? {
+    if let Some(findings) = crate::engine::blocks::fsck(dir.path())? {
         all.push(("blocks", findings));
     }
-    #[cfg(not(feature = "blockstore"))]
+    #[cfg(feature = "kv")]
+    if let Some(findings) = crate::engine::kv::fsck(dir.path())? {
+        all.push(("kv", findings));
+    }
+    #[cfg(not(any(feature = "blockstore", feature = "kv")))]
     let _nothing_to_check = (&mut all, dir);
     Ok(all)
 }

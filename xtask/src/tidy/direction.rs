@@ -19,7 +19,15 @@ const ENGINES: [&str; 5] = [
 /// Crates from outside that only some members may use: names, who may, and why.
 const RESERVED: [(&[&str], &[&str], &str); 4] = [
     (
-        &["axum", "hyper", "tower", "tower-http", "utoipa", "utoipa-axum"],
+        &[
+            "axum",
+            "hyper",
+            "hyper-util",
+            "tower",
+            "tower-http",
+            "utoipa",
+            "utoipa-axum",
+        ],
         &["quintet-server"],
         "web frameworks end at the server's ports",
     ),

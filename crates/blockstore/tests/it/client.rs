@@ -138,7 +138,8 @@ impl Client {
         let _best_effort = stream.shutdown(std::net::Shutdown::Both);
     }
 
-    fn line(&mut self) -> io::Result<String> {
+    /// One line, without its end.
+    pub(crate) fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.reader.read_line(&mut line)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -19,13 +19,14 @@ use crate::{
 };
 use codec::{Reader, damaged};
 use quintet_core::{Clock, Durability, Result, Seq};
-use quintet_log::{Directory, Log, LogConfig};
+use quintet_log::{Directory, Log, LogConfig, Recovery};
 use std::sync::Arc;
 
 /// The first byte of every record and of every entry of a snapshot.
 pub(crate) const RECORD_VERSION: u8 = 1;
 
-/// Reads snapshot and log into the table, and opens the log for what comes next; a read-only store opens none.
+/// Reads snapshot and log into the table, and opens the log for what comes next; a read-only store opens none, and its
+/// recovery is all zeros.
 ///
 /// # Errors
 /// Damage, or what the directory answers.
@@ -35,12 +36,12 @@ pub(crate) fn open(
     table: &Table,
     directory: &Arc<dyn Directory>,
     clock: &Arc<dyn Clock>,
-) -> Result<Option<Log>> {
+) -> Result<(Option<Log>, Recovery)> {
     let after = snapshot::read(&**directory, table)?;
     let mut replay = |seq: Seq, record: &[u8]| replay(table, config.drop_empty, seq, record);
     if config.read_only {
         quintet_log::read(&**directory, after, &mut replay)?;
-        return Ok(None);
+        return Ok((None, Recovery::default()));
     }
     // Less the segment's header and a group's mark.
     let room = config.segment_bytes.min(1 << 30) - 8192;
@@ -53,8 +54,8 @@ pub(crate) fn open(
         zero_fill: durability == Durability::Full,
         companions: Vec::new(),
     };
-    let (log, _) = Log::open(directory.clone(), log_config, clock.clone(), after, &mut replay)?;
-    Ok(Some(log))
+    let (log, recovery) = Log::open(directory.clone(), log_config, clock.clone(), after, &mut replay)?;
+    Ok((Some(log), recovery))
 }
 
 /// Does a record again, for the keys that are not beyond it already.

@@ -22,6 +22,13 @@ fn help_names_every_flag_its_environment_and_the_exit_codes() {
             "--blocks-capacity",
             "10GiB",
             "--blocks-durability",
+            "--http-addr",
+            "127.0.0.1:8080",
+            "--resp-addr",
+            "QUINTET_RESP_ADDR",
+            "127.0.0.1:6380",
+            "--kv-durability",
+            "--insecure",
             "quintet fsck",
             "Exit codes: 0",
         ] {
@@ -41,7 +48,10 @@ fn version_is_one_line_first() {
         text.lines().next(),
         Some(concat!("quintet ", env!("CARGO_PKG_VERSION")))
     );
-    assert!(text.contains("engines: blockstore"), "{text}");
+    assert!(
+        text.contains("\nengines: ") && text.contains("\nnot built in: "),
+        "{text}"
+    );
 }
 
 #[test]

@@ -145,6 +145,8 @@ fn rounds(count: u64, seed: u64, durability: &str) {
         "512MiB",
         "--blocks-durability",
         durability,
+        "--without",
+        "kv,vectors,stm",
     ];
     let ledger = Ledger::default();
     let mut dice = Dice(seed);

@@ -1,5 +1,6 @@
 //! The real binary, from the outside.
 
+mod api;
 mod cli;
 #[path = "../../../blockstore/tests/it/client.rs"]
 #[expect(

@@ -13,7 +13,8 @@ use std::{
 /// How long start-up or an exit may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A command of the binary under test, with no `QUINTET_…` of the caller's environment.
+/// A command of the binary under test, with no `QUINTET_…` of the caller's environment, and with free ports unless a flag
+/// says otherwise.
 pub(crate) fn quintet(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quintet"));
     for (name, _) in std::env::vars_os() {
@@ -22,6 +23,9 @@ pub(crate) fn quintet(args: &[&str]) -> Command {
         }
     }
     command.args(args).stdin(Stdio::null());
+    for port in ["HTTP", "RESP"] {
+        command.env(format!("QUINTET_{port}_ADDR"), "127.0.0.1:0");
+    }
     command
 }
 
@@ -105,13 +109,27 @@ impl Server {
 
     /// Where the block store's port listens, as the start-up line names it.
     pub(crate) fn blocks(&self) -> SocketAddr {
+        self.address("blocks")
+    }
+
+    /// Where the API port listens.
+    pub(crate) fn api(&self) -> SocketAddr {
+        self.address("api ")
+    }
+
+    /// Where the Redis port listens.
+    pub(crate) fn resp(&self) -> SocketAddr {
+        self.address("kv ")
+    }
+
+    fn address(&self, part: &str) -> SocketAddr {
         self.startup
             .lines()
-            .find_map(|line| line.strip_prefix("blocks"))
+            .find_map(|line| line.strip_prefix(part))
             .and_then(|line| line.split_whitespace().next())
-            .and_then(|url| url.strip_prefix("http://"))
+            .map(|url| url.trim_start_matches("http://"))
             .and_then(|address| address.parse().ok())
-            .unwrap_or_else(|| panic!("no blocks line in:\n{}", self.startup))
+            .unwrap_or_else(|| panic!("no {part} line in:\n{}", self.startup))
     }
 
     pub(crate) fn pid(&self) -> u32 {

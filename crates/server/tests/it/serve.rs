@@ -136,7 +136,16 @@ fn two_servers_cannot_share_a_port_by_accident() {
 #[test]
 fn with_every_port_off_there_is_nothing_to_serve() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut command = quintet(&["serve", "--blocks-addr", "off", "--data-dir"]);
+    let off = [
+        "serve",
+        "--blocks-addr",
+        "off",
+        "--http-addr",
+        "off",
+        "--resp-addr",
+        "off",
+    ];
+    let mut command = quintet(&[&off[..], &["--data-dir"]].concat());
     let run = output(command.arg(dir.path()));
     assert_eq!(run.status.code(), Some(2));
     assert!(stderr(&run).contains("nothing to serve"), "{}", stderr(&run));
@@ -173,15 +182,23 @@ fn a_second_signal_stops_at_once_with_failure() {
 #[test]
 fn a_limit_on_file_size_is_a_full_disk_and_not_the_end() {
     let dir = tempfile::tempdir().expect("a directory");
-    // In units of 512 bytes: 48 MiB, enough for the log and not for the block file's 64 MiB.
+    // In units of 512 bytes: 48 MiB, enough for the log, and less than the block file's 64 MiB.
     let script = r#"ulimit -f 98304; exec "$0" "$@""#;
     let mut command = std::process::Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_quintet"), "serve"]);
     command.args(["--blocks-addr", "127.0.0.1:0", "--blocks-capacity", "64MiB"]);
+    command.args(["--http-addr", "off", "--resp-addr", "off"]);
     command.arg("--data-dir").arg(dir.path());
     let server = Server::spawn(&mut command);
-    let reply = crate::client::call(server.blocks(), "PUT", "/block", Some(b"hello"));
-    assert_eq!(reply.status, 507, "{}", reply.text());
+    let mut client = crate::client::Client::connect(server.blocks()).expect("connected");
+    // More than the file may hold.
+    let refused = (0..128u8).find_map(|fill| {
+        let body = vec![fill; 512 << 10];
+        let reply = client.call("PUT", "/block", Some(&body)).expect("an answer");
+        (reply.status != 200).then_some(reply)
+    });
+    let refused = refused.expect("the file has an end");
+    assert_eq!(refused.status, 507, "{}", refused.text());
     assert_eq!(status_of_get(server.blocks(), "/stats"), "HTTP/1.1 200 OK");
     server.stop();
 }

@@ -167,6 +167,21 @@ impl Context {
         write().map_err(Error::Log)
     }
 
+    /// Whether commits are taken, as far as is known without making one.
+    ///
+    /// # Errors
+    /// [`Error::Log`] when the log has failed.
+    pub fn health(&self) -> Result<()> {
+        let log = self.shared.log.as_ref();
+        log.map_or(Ok(()), |log| log.durable().map(drop).map_err(Error::Log))
+    }
+
+    /// What the log has done since it was opened; `None` in memory.
+    #[must_use]
+    pub fn log_stats(&self) -> Option<quintet_log::LogStats> {
+        self.shared.log.as_ref().map(Log::stats)
+    }
+
     /// Makes everything committed durable and ends the log. Later commits are refused.
     ///
     /// # Errors

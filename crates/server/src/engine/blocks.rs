@@ -1,12 +1,12 @@
 //! The block store as a part of the server: its folder, its size, its port.
 
+use super::{Engine, Mount, Part};
 use crate::{
-    compose::Part,
     config::{BlocksConfig, default_capacity},
     failure::Failure,
     fsck::Findings,
     io_backend::Chosen,
-    listen::Listen,
+    port::metrics::Exposition,
     shutdown::Reporter,
     size::ByteSize,
 };
@@ -14,10 +14,12 @@ use quintet_blockstore::{
     BlockError, BlockStore, Config, FsckOptions,
     port::{self, PortConfig},
 };
-use quintet_core::{Clock, Deadline, ErrorKind, SystemClock};
+use quintet_core::{Clock, Deadline, Error, ErrorKind, SystemClock};
 use quintet_net::Port;
+use serde_json::{Value, json};
 use std::{
     fs,
+    net::SocketAddr,
     path::Path,
     sync::Arc,
     task::{Wake, Waker},
@@ -32,21 +34,24 @@ const LEAST: u64 = 16 << 20;
 /// The running block store.
 pub(crate) struct Blocks {
     store: Arc<BlockStore>,
-    port: Port,
+    /// Taken by the drain.
+    port: Option<Port>,
+    address: SocketAddr,
     config: BlocksConfig,
     opened_in: Duration,
 }
 
-/// Opens the store in the `blocks` folder of `data_dir` and serves it; `None` when its port is off.
+/// The store as the API port sees it.
+pub(crate) struct BlocksEngine(Arc<BlockStore>);
+
+/// Opens the store in the `blocks` folder of `data_dir` and serves it.
 pub(crate) fn start(
     config: &BlocksConfig,
     data_dir: &Path,
     backend: &Chosen,
     reporter: &Reporter,
-) -> Result<Option<Blocks>, Failure> {
-    let Listen::At(address) = config.listen else {
-        return Ok(None);
-    };
+    mount: &Mount<BlocksEngine>,
+) -> Result<Blocks, Failure> {
     let folder = data_dir.join("blocks");
     let started = SystemClock.now();
     let store =
@@ -59,21 +64,21 @@ pub(crate) fn start(
         ..PortConfig::default()
     };
     port.event_loop.backend = backend.backend;
-    let port = port::serve(&store, address, config.workers, &port).map_err(|error| cannot_listen(&error))?;
-    Ok(Some(Blocks {
+    let port =
+        port::serve(&store, config.address, config.workers, &port).map_err(|error| cannot_listen(&error))?;
+    mount.fill(Arc::new(BlocksEngine(Arc::clone(&store))));
+    Ok(Blocks {
         store,
-        port,
+        address: port.address(),
+        port: Some(port),
         config: config.clone(),
         opened_in,
-    }))
+    })
 }
 
 /// Checks the port before anything is opened, so that a port in use is told at once.
 pub(crate) fn probe(config: &BlocksConfig) -> Result<(), Failure> {
-    match config.listen {
-        Listen::At(address) => quintet_net::probe(address).map_err(|error| cannot_listen(&error)),
-        Listen::Off => Ok(()),
-    }
+    quintet_net::probe(config.address).map_err(|error| cannot_listen(&error))
 }
 
 /// Checks the store in the `blocks` folder of `data_dir`; `None` when there is none.
@@ -164,7 +169,7 @@ impl Wake for WorkerEnded {
 
 impl Part for Blocks {
     fn lines(&self) -> Vec<String> {
-        let url = format!("http://{}", self.port.address());
+        let url = format!("http://{}", self.address);
         let (opened, stats) = (self.store.opened(), self.store.stats());
         let workers = self.config.workers.get();
         let plural = if workers == 1 { "" } else { "s" };
@@ -192,11 +197,74 @@ impl Part for Blocks {
         lines
     }
 
-    fn drain(self: Box<Self>, deadline: Deadline) -> Result<(), Failure> {
-        let drained = self.port.drain(deadline);
+    fn drain(&mut self, deadline: Deadline) -> Result<(), Failure> {
+        let drained = self.port.take().map_or(Ok(()), |port| port.drain(deadline));
+        drained.map_err(|error| Failure::new(format!("the block port did not end cleanly: {error}")))
+    }
+
+    fn close(self: Box<Self>) -> Result<(), Failure> {
         let closed = self.store.close();
-        drained
-            .and(closed)
-            .map_err(|error| Failure::new(format!("the block store did not end cleanly: {error}")))
+        closed.map_err(|error| Failure::new(format!("the block store did not end cleanly: {error}")))
+    }
+}
+
+impl Engine for BlocksEngine {
+    fn health(&self) -> Result<(), Error> {
+        let stats = self.0.stats();
+        if stats.poisoned {
+            let why = "a flush failed; writes are refused until a restart";
+            return Err(Error::new(ErrorKind::Poisoned, why));
+        }
+        if stats.free_bytes == 0 {
+            let why = format!("all {} are in use", ByteSize(stats.capacity_bytes));
+            return Err(Error::new(ErrorKind::Full, why));
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> Value {
+        let stats = self.0.stats();
+        json!({
+            "blocks": stats.blocks,
+            "content_bytes": stats.content_bytes,
+            "file_bytes": stats.file_bytes,
+            "capacity_bytes": stats.capacity_bytes,
+            "free_bytes": stats.free_bytes,
+            "pooled_bytes": stats.pooled_bytes,
+            "quarantined_bytes": stats.quarantined_bytes,
+            "log_records": stats.log_records,
+            "log_syncs": stats.log_syncs,
+        })
+    }
+
+    fn metrics(&self, page: &mut Exposition) {
+        let stats = self.0.stats();
+        page.gauge("quintet_blocks_stored_blocks", "Named blocks.", stats.blocks);
+        page.gauge(
+            "quintet_blocks_content_bytes",
+            "Their content.",
+            stats.content_bytes,
+        );
+        page.gauge("quintet_blocks_file_bytes", "The data file.", stats.file_bytes);
+        page.gauge(
+            "quintet_blocks_capacity_bytes",
+            "What the file may grow to.",
+            stats.capacity_bytes,
+        );
+        page.gauge(
+            "quintet_blocks_free_bytes",
+            "What could be handed out.",
+            stats.free_bytes,
+        );
+        page.counter(
+            "quintet_blocks_log_records",
+            "Commits that wrote something.",
+            stats.log_records,
+        );
+        page.counter(
+            "quintet_blocks_flushed_syncs",
+            "Flushes of log and data file.",
+            stats.log_syncs,
+        );
     }
 }

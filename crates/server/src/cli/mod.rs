@@ -1,0 +1,53 @@
+//! The command line: subcommands, and one file for the flags of each.
+//!
+//! A bare `quintet` serves, so the flags of `serve` are accepted with and without the word. Parsing only; what the values
+//! mean together is decided in [`config`](crate::config).
+
+mod fsck;
+mod serve;
+
+pub use fsck::FsckArgs;
+pub use serve::{EngineName, IoBackend, Kept, ServeArgs};
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  quintet                                            serve from ./data on the default ports
+  quintet serve --data-dir /srv/q --blocks-capacity 10GiB
+  quintet serve --http-addr 127.0.0.1:0              a free port, named at start-up
+  quintet serve --without kv,stm                     leave engines out
+  QUINTET_DURABILITY=interval quintet                flags as environment variables
+  quintet fsck --data-dir /srv/q                     check a stopped server's data
+
+Exit codes: 0 success, 1 failure (fsck: faults found), 2 wrong usage.";
+
+/// What `quintet` was asked to do.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quintet",
+    version,
+    long_version = crate::features::long_version(),
+    about = "Five storage engines, five answers to one question: which thread may touch the data?",
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 110
+)]
+pub struct Cli {
+    /// The subcommand; none means `serve`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags of a bare `quintet`.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the engines and their ports, until SIGTERM or SIGINT (the default)
+    #[command(after_help = EXAMPLES)]
+    Serve(Box<ServeArgs>),
+    /// Check a data directory that no server uses; exit 0 when it is clean, 1 with a line per fault
+    Fsck(FsckArgs),
+}

@@ -1,0 +1,173 @@
+//! The list of engines: each has a mount, a start, its routes or the reason why there are none. A new engine is added
+//! here, in its file below `engine`, and in `features`.
+
+use super::side_by_side;
+use crate::{
+    config::Config,
+    engine::{Part, Roster},
+    failure::Failure,
+    port::api::Routes,
+    shutdown::Reporter,
+};
+use std::path::Path;
+
+#[cfg(any(feature = "blockstore", feature = "kv", feature = "shard", feature = "stm"))]
+use crate::engine::Mount;
+#[cfg(feature = "blockstore")]
+use crate::engine::blocks::{self, BlocksEngine};
+#[cfg(feature = "kv")]
+use crate::engine::kv::{self, KvEngine};
+#[cfg(feature = "stm")]
+use crate::engine::stm::{self, StmEngine};
+#[cfg(feature = "shard")]
+use crate::engine::vectors::{self, VectorsEngine};
+
+/// A part, started.
+type Started = Result<Box<dyn Part>, Failure>;
+
+/// The places of the engines that are to be started; `None` = left out.
+pub(super) struct Engines {
+    #[cfg(feature = "blockstore")]
+    blocks: Option<Mount<BlocksEngine>>,
+    #[cfg(feature = "kv")]
+    kv: Option<Mount<KvEngine>>,
+    #[cfg(feature = "shard")]
+    vectors: Option<Mount<VectorsEngine>>,
+    #[cfg(feature = "stm")]
+    stm: Option<Mount<StmEngine>>,
+}
+
+/// Checks the engines' ports before anything is opened.
+pub(super) fn probe(config: &Config) -> Result<(), Failure> {
+    #[cfg(feature = "blockstore")]
+    config.blocks.as_ref().map_or(Ok(()), blocks::probe)?;
+    #[cfg(feature = "kv")]
+    config.kv.as_ref().map_or(Ok(()), kv::probe)?;
+    let _without_engines = config;
+    Ok(())
+}
+
+impl Engines {
+    /// Those that the configuration asks for.
+    pub(super) fn of(config: &Config) -> Self {
+        let _without_engines = config;
+        Self {
+            #[cfg(feature = "blockstore")]
+            blocks: config.blocks.as_ref().map(|_| Mount::new("blocks")),
+            #[cfg(feature = "kv")]
+            kv: config.kv.as_ref().map(|_| Mount::new("kv")),
+            #[cfg(feature = "shard")]
+            vectors: config.vectors.as_ref().map(|_| Mount::new("vectors")),
+            #[cfg(feature = "stm")]
+            stm: config.stm.as_ref().map(|_| Mount::new("stm")),
+        }
+    }
+
+    /// What the API port needs of each: its place, and its routes. The one place where routes are registered.
+    pub(super) fn routes(&self) -> (Roster, Vec<Routes>) {
+        let (mut roster, mut routes) = (Roster::default(), Vec::new());
+        #[cfg(feature = "blockstore")]
+        match &self.blocks {
+            Some(mount) => roster.add(mount),
+            None => roster.add_absent("blocks", OFF),
+        }
+        #[cfg(not(feature = "blockstore"))]
+        roster.add_absent("blocks", "not built in: the feature is `blockstore`");
+
+        #[cfg(feature = "kv")]
+        match &self.kv {
+            Some(mount) => {
+                roster.add(mount);
+                routes.push(crate::port::kv::routes(mount));
+            }
+            None => absent(&mut roster, &mut routes, "kv", "/v1/kv", OFF),
+        }
+        #[cfg(not(feature = "kv"))]
+        absent(
+            &mut roster,
+            &mut routes,
+            "kv",
+            "/v1/kv",
+            "not built in: the feature is `kv`",
+        );
+
+        #[cfg(feature = "shard")]
+        match &self.vectors {
+            Some(mount) => {
+                roster.add(mount);
+                routes.push(crate::port::vectors::routes(mount));
+            }
+            None => absent(&mut roster, &mut routes, "vectors", "/v1/vectors", OFF),
+        }
+        #[cfg(not(feature = "shard"))]
+        absent(
+            &mut roster,
+            &mut routes,
+            "vectors",
+            "/v1/vectors",
+            "not built in: the feature is `shard`",
+        );
+
+        #[cfg(feature = "stm")]
+        match &self.stm {
+            Some(mount) => {
+                roster.add(mount);
+                routes.push(crate::port::stm::routes(mount));
+            }
+            None => absent(&mut roster, &mut routes, "stm", "/v1/stm", OFF),
+        }
+        #[cfg(not(feature = "stm"))]
+        absent(
+            &mut roster,
+            &mut routes,
+            "stm",
+            "/v1/stm",
+            "not built in: the feature is `stm`",
+        );
+        (roster, routes)
+    }
+
+    /// Opens all of them side by side, so that the slowest recovery is the start's.
+    pub(super) fn start(&self, config: &Config, data: &Path, reporter: &Reporter) -> Vec<Started> {
+        let mut starts: Vec<Box<dyn FnOnce() -> Started + Send + '_>> = Vec::new();
+        #[cfg(feature = "blockstore")]
+        if let (Some(mount), Some(own)) = (&self.blocks, &config.blocks) {
+            let start = || blocks::start(own, data, &config.backend, reporter, mount);
+            starts.push(Box::new(move || start().map(boxed)));
+        }
+        #[cfg(feature = "kv")]
+        if let (Some(mount), Some(own)) = (&self.kv, &config.kv) {
+            starts.push(Box::new(move || {
+                kv::start(own, data, &config.backend, mount).map(boxed)
+            }));
+        }
+        #[cfg(feature = "shard")]
+        if let (Some(mount), Some(own)) = (&self.vectors, &config.vectors) {
+            starts.push(Box::new(move || vectors::start(own, data, mount).map(boxed)));
+        }
+        #[cfg(feature = "stm")]
+        if let (Some(mount), Some(own)) = (&self.stm, &config.stm) {
+            starts.push(Box::new(move || stm::start(own, data, mount).map(boxed)));
+        }
+        let _without_engines = (config, data, reporter);
+        side_by_side(starts.into_iter())
+    }
+}
+
+const OFF: &str = "left out: see --without, and the engine's own flags";
+
+#[cfg(any(feature = "blockstore", feature = "kv", feature = "shard", feature = "stm"))]
+fn boxed(part: impl Part + 'static) -> Box<dyn Part> {
+    Box::new(part)
+}
+
+fn absent(
+    roster: &mut Roster,
+    routes: &mut Vec<Routes>,
+    name: &'static str,
+    prefix: &'static str,
+    reason: &str,
+) {
+    roster.add_absent(name, reason);
+    routes.push(Routes::absent(prefix, &format!("{name} is not here; {reason}")));
+}

@@ -1,0 +1,116 @@
+//! Request bodies: read with a limit of their route, a limit for all together, and a time; then JSON.
+//!
+//! A body is in memory while it is read and worked on, so all bodies share a budget. Its room is set aside before the
+//! first byte is read: the stated length, or the route's limit when none is stated. No room is 503 and `Retry-After`.
+
+use super::{api::Api, problem::Problem};
+use axum::{
+    Extension, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request},
+    http::{StatusCode, header},
+};
+use quintet_core::ErrorKind;
+use serde::de::DeserializeOwned;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
+
+/// What a body may have on routes that do not say otherwise.
+pub(crate) const DEFAULT_BYTES: usize = 2 << 20;
+/// How long a body may take to come in.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The budget is counted in these.
+const GRAIN: u64 = 1 << 10;
+
+/// The room for all bodies.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyBudget {
+    grains: Arc<Semaphore>,
+}
+
+impl BodyBudget {
+    /// Room for so many bytes.
+    pub(crate) fn new(bytes: u64) -> Self {
+        let grains = usize::try_from(bytes / GRAIN).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            grains: Arc::new(Semaphore::new(grains.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Problem> {
+        let grains = u32::try_from(bytes.div_ceil(GRAIN)).unwrap_or(u32::MAX);
+        Arc::clone(&self.grains)
+            .try_acquire_many_owned(grains)
+            .map_err(|_full| {
+                let why = "the bodies of other requests take all memory set aside for bodies; try again";
+                Problem::new(ErrorKind::Unavailable, why)
+            })
+    }
+}
+
+/// The most bytes of a route's body; put on routes by [`limited`].
+#[derive(Clone, Copy, Debug)]
+struct RouteLimit(usize);
+
+/// The same routes with another limit than [`DEFAULT_BYTES`] for their bodies.
+pub(crate) fn limited(router: Router<Api>, bytes: usize) -> Router<Api> {
+    router
+        .layer(DefaultBodyLimit::max(bytes))
+        .layer(Extension(RouteLimit(bytes)))
+}
+
+/// A whole body and its room, which is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Body {
+    bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Body {
+    /// The body as JSON. Fields that are not known are refused where the type says so.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.bytes)
+            .map_err(|error| Problem::invalid(format!("the body is not what is expected here: {error}")))
+    }
+}
+
+impl FromRequest<Api> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let limit = match Extension::<RouteLimit>::from_request_parts(&mut parts, api).await {
+            Ok(Extension(RouteLimit(limit))) => limit,
+            Err(_no_limit_of_its_own) => DEFAULT_BYTES,
+        };
+        let stated = parts
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let too_large = || {
+            let why = format!("the body is larger than {limit} bytes, the limit of this route");
+            Problem::new(ErrorKind::TooLarge, why).member("limit_bytes", limit)
+        };
+        if stated.is_some_and(|length| length > limit as u64) {
+            return Err(too_large());
+        }
+        let room = api.bodies().reserve(stated.unwrap_or(limit as u64))?;
+        let request = Request::from_parts(parts, body);
+        let read = time::timeout(TIMEOUT, Bytes::from_request(request, api)).await;
+        let late = |_elapsed| {
+            let why = format!("the body did not come within {} s", TIMEOUT.as_secs());
+            Problem::of_status(StatusCode::REQUEST_TIMEOUT, "request timeout", why)
+        };
+        let bytes = read.map_err(late)?.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                too_large()
+            } else {
+                Problem::invalid(rejection.body_text())
+            }
+        })?;
+        Ok(Self { bytes, _room: room })
+    }
+}

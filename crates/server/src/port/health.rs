@@ -1,0 +1,147 @@
+//! What operators and their tools ask: `/livez`, `/readyz`, `/version`, `/stats`, `/metrics`.
+//!
+//! Live means that the process answers. Ready means that a write to any engine would be taken: not while recovering or
+//! draining, nor when an engine is poisoned or full; the answer names each reason.
+
+use super::{answer, api::Api, life::Stage, metrics};
+use crate::{engine::Entry, features};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use quintet_core::{Clock, Error, ErrorKind, SystemClock};
+use serde_json::{Map, Value, json};
+
+/// The routes.
+pub(crate) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/version", get(version))
+        .route("/stats", get(stats))
+        .route("/metrics", get(page))
+}
+
+async fn livez() -> Response {
+    answer::ok(&json!({ "live": true }))
+}
+
+async fn version() -> Response {
+    answer::ok(&json!({
+        "name": "quintet",
+        "version": env!("CARGO_PKG_VERSION"),
+        "engines": features::engines(),
+        "not_built_in": features::missing(),
+        "io_backends": features::backends(),
+    }))
+}
+
+async fn readyz(State(api): State<Api>) -> Response {
+    let stage = api.life().stage();
+    let roster = api.clone();
+    // Beside the line of engine calls: a full line is no reason to be thought dead.
+    let engines = tokio::task::spawn_blocking(move || {
+        let entries = roster.roster().entries().iter();
+        entries
+            .map(|entry| (entry.name, readiness(entry)))
+            .collect::<Vec<_>>()
+    });
+    let engines = engines.await.unwrap_or_default();
+    let is_ready = stage == Stage::Serving && engines.iter().all(|(_, state)| state.is_ok());
+    let state = match stage {
+        Stage::Recovering => "recovering",
+        Stage::Serving if is_ready => "ready",
+        Stage::Serving => "degraded",
+        Stage::Draining => "draining",
+    };
+    let engines: Map<String, Value> = engines
+        .into_iter()
+        .map(|(name, state)| (name.to_owned(), state.unwrap_or_else(|trouble| trouble)))
+        .collect();
+    let status = if is_ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body = json!({ "ready": is_ready, "state": state, "engines": engines });
+    let mut response = answer::json(status, &body);
+    if !is_ready {
+        // The body says more than a problem would.
+        response.extensions_mut().insert(super::dress::Dressed);
+    }
+    response
+}
+
+/// `Ok` = in no one's way.
+fn readiness(entry: &Entry) -> Result<Value, Value> {
+    match entry.look() {
+        Err(reason) => Ok(json!({ "state": "absent", "reason": reason })),
+        Ok(Err(recovering)) => Err(trouble("recovering", &recovering)),
+        Ok(Ok(engine)) => match engine.health() {
+            Ok(()) => Ok(json!({ "state": "ready" })),
+            Err(error) => {
+                let state = match error.kind() {
+                    ErrorKind::Full => "full",
+                    ErrorKind::Poisoned => "poisoned",
+                    _ => "failed",
+                };
+                Err(trouble(state, &error))
+            }
+        },
+    }
+}
+
+fn trouble(state: &str, error: &Error) -> Value {
+    json!({ "state": state, "reason": error.context() })
+}
+
+async fn stats(State(api): State<Api>) -> Result<Response, super::problem::Problem> {
+    let uptime = SystemClock.now().saturating_duration_since(api.began());
+    let roster = api.clone();
+    let engines = api.offload().run(move || {
+        let entries = roster.roster().entries().iter();
+        let figures = entries.map(|entry| {
+            let figures = match entry.look() {
+                Err(reason) => json!({ "absent": reason }),
+                Ok(Err(recovering)) => json!({ "recovering": recovering.context() }),
+                Ok(Ok(engine)) => engine.stats(),
+            };
+            (entry.name.to_owned(), figures)
+        });
+        figures.collect::<Map<String, Value>>()
+    });
+    Ok(answer::ok(&json!({
+        "uptime_s": uptime.as_secs(),
+        "calls": api.offload().depth(),
+        "engines": engines.await?,
+    })))
+}
+
+async fn page(State(api): State<Api>) -> Result<Response, super::problem::Problem> {
+    let uptime = SystemClock.now().saturating_duration_since(api.began());
+    let roster = api.clone();
+    let text = api.offload().run(move || {
+        let mut page = metrics::Exposition::default();
+        page.gauge(
+            "quintet_server_uptime_seconds",
+            "Since the start.",
+            uptime.as_secs(),
+        );
+        page.gauge(
+            "quintet_api_running_calls",
+            "Engine calls that run or wait for a thread.",
+            roster.offload().depth(),
+        );
+        roster.traffic().metrics(&mut page);
+        for entry in roster.roster().entries() {
+            if let Ok(Ok(engine)) = entry.look() {
+                engine.metrics(&mut page);
+            }
+        }
+        page.finish()
+    });
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text.await?).into_response())
+}

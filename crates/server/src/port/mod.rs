@@ -1,0 +1,31 @@
+//! The web-shaped ports: HTTP by axum on one tokio runtime, in front of engines that know neither.
+//!
+//! | file | role |
+//! |---|---|
+//! | `api` | the API port: its shared state, the one place where routes are registered, its life as a part |
+//! | `listener` | any HTTP port: accepting, limits, draining; takes a router |
+//! | `offload` | engine calls on a bounded pool of threads, back-pressure |
+//! | `dress` | the outermost layer: request ids, problems as bodies, traffic figures |
+//! | `problem`, `body`, `answer` | errors out, bodies in, bodies out |
+//! | `health`, `metrics`, `traffic` | `/livez` and its neighbours |
+//! | `kv`, `vectors`, `stm` | the routes of one engine each |
+
+mod answer;
+pub(crate) mod api;
+mod body;
+mod dress;
+mod health;
+#[cfg(feature = "kv")]
+pub(crate) mod kv;
+pub(crate) mod life;
+pub(crate) mod listener;
+pub(crate) mod metrics;
+mod offload;
+mod problem;
+#[cfg(feature = "stm")]
+pub(crate) mod stm;
+mod traffic;
+#[cfg(feature = "shard")]
+pub(crate) mod vectors;
+
+pub(crate) use offload::THREADS as BLOCKING_THREADS;
