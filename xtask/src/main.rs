@@ -11,6 +11,7 @@
 
 mod bench;
 mod ci;
+mod clients;
 mod command;
 mod crash;
 mod fuzz;
@@ -26,7 +27,7 @@ use command::{Command, exit_code, overview};
 use std::process::ExitCode;
 
 /// In the order in which `--help` lists them.
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 10] = [
     test::COMMAND,
     ci::COMMAND,
     tidy::COMMAND,
@@ -34,6 +35,7 @@ const COMMANDS: [Command; 9] = [
     loom::COMMAND,
     sanitize::COMMAND,
     crash::COMMAND,
+    clients::COMMAND,
     fuzz::COMMAND,
     outside::COMMAND,
 ];
