@@ -1,109 +1,139 @@
-//! Where a shard's vectors lie: pages that never move, rows that begin at 64-byte boundaries, a free list.
+//! Where a shard's points of one collection lie: sealed blocks, and an open one that takes new points.
 //!
-//! A row is padded with zeros to whole cache lines, so kernels run over whole lines without a tail. Used by the shard's
-//! own thread alone.
+//! Slots of the open block are used again at once. A sealed block keeps its dead rows until few enough points are left to
+//! move them, see [`Arena::sparse`]; one without any point is given back. Used by the shard's own thread alone.
 
-/// Floats in a cache line.
-const LINE: usize = 16;
-/// Rows that a scan takes at a time; a block lies within one page.
-pub(crate) const BLOCK_ROWS: usize = 16;
-/// A page's size, at most, unless a block is larger.
-const PAGE_BYTES: usize = 1 << 20;
+use crate::vector::block::{Block, Row, Shape};
+use std::{collections::VecDeque, sync::Arc};
 
 #[derive(Debug)]
 pub(crate) struct Arena {
-    /// Floats from one row to the next.
-    stride: usize,
-    /// Rows of a page, as a power of two, so that finding one takes a shift and a mask.
-    page_shift: u32,
-    pages: Vec<Page>,
-    /// Rows ever handed out; those above were never used.
-    rows: usize,
+    pub(crate) shape: Shape,
+    shard: usize,
+    run: u64,
+    blocks: Vec<Option<Arc<Block>>>,
+    /// How many points each block has.
+    counts: Vec<usize>,
+    /// The open block, and the number it will have when it is sealed.
+    open: Option<(usize, Block)>,
+    /// Its rows that can be used again.
     free: Vec<usize>,
-}
-
-#[derive(Debug)]
-struct Page {
-    floats: Vec<f32>,
-    /// Where the first aligned row begins. A page is never resized, so it stays there.
-    start: usize,
-}
-
-impl Page {
-    fn new(len: usize) -> Self {
-        let floats = vec![0.0; len + LINE];
-        // Falls back to an unaligned start if the platform cannot tell: slower, not wrong.
-        let start = floats.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
-        Self { floats, start }
-    }
+    /// Numbers without a block.
+    unused: Vec<usize>,
+    /// Blocks that were sealed and not yet taken by [`next_sealed`](Self::next_sealed).
+    sealed: VecDeque<usize>,
+    /// Sealed blocks in which a quarter or more is dead.
+    sparse: VecDeque<usize>,
 }
 
 impl Arena {
-    pub(crate) fn new(dimension: usize) -> Self {
-        let stride = dimension.next_multiple_of(LINE);
+    pub(crate) fn new(shape: Shape, shard: usize, run: u64) -> Self {
         Self {
-            stride,
-            page_shift: (PAGE_BYTES / (stride * size_of::<f32>())).max(BLOCK_ROWS).ilog2(),
-            pages: Vec::new(),
-            rows: 0,
+            shape,
+            shard,
+            run,
+            blocks: Vec::new(),
+            counts: Vec::new(),
+            open: None,
             free: Vec::new(),
+            unused: Vec::new(),
+            sealed: VecDeque::new(),
+            sparse: VecDeque::new(),
         }
     }
 
-    /// Stores a vector and answers its slot. Slots of removed vectors are used again.
-    pub(crate) fn insert(&mut self, vector: &[f32]) -> usize {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            if self.rows == self.pages.len() << self.page_shift {
-                self.pages.push(Page::new(self.stride << self.page_shift));
-            }
-            self.rows += 1;
-            self.rows - 1
+    /// Stores a point and answers its slot.
+    pub(crate) fn insert(&mut self, vector: &[f32], scale: f32, data: Row) -> usize {
+        let is_full = |(_, block): &(usize, Block)| block.used_rows() == self.shape.rows();
+        if self.free.is_empty() && self.open.as_ref().is_some_and(is_full) {
+            self.seal();
+        }
+        let (number, block) = self.open.get_or_insert_with(|| {
+            let number = self.unused.pop().unwrap_or_else(|| {
+                self.blocks.push(None);
+                self.counts.push(0);
+                self.blocks.len() - 1
+            });
+            (number, Block::new(self.shape, self.shard, self.run))
         });
-        self.write(slot, vector);
-        slot
+        let row = self.free.pop().unwrap_or(block.used_rows());
+        block.put(row, vector, scale, data);
+        self.counts[*number] += 1;
+        self.shape.slot(*number, row)
     }
 
-    fn write(&mut self, slot: usize, vector: &[f32]) {
-        let from = self.offset(slot);
-        let page = &mut self.pages[slot >> self.page_shift];
-        let row = &mut page.floats[page.start + from..][..self.stride];
-        row[..vector.len()].copy_from_slice(vector);
-        row[vector.len()..].fill(0.0);
+    fn seal(&mut self) {
+        if let Some((number, block)) = self.open.take() {
+            self.blocks[number] = Some(Arc::new(block));
+            self.sealed.push_back(number);
+            self.free.clear();
+        }
     }
 
-    /// Where a slot's row begins, from its page's start.
-    fn offset(&self, slot: usize) -> usize {
-        (slot & ((1 << self.page_shift) - 1)) * self.stride
-    }
-
+    /// Takes the point in a slot out.
     pub(crate) fn remove(&mut self, slot: usize) {
-        self.free.push(slot);
+        let (number, row) = self.shape.place(slot);
+        self.counts[number] -= 1;
+        if let Some((_, block)) = self.open.as_mut().filter(|(open, _)| *open == number) {
+            block.take(row);
+            self.free.push(row);
+            return;
+        }
+        let Some(block) = &self.blocks[number] else { return };
+        block.kill(row);
+        if self.counts[number] == 0 {
+            self.give_back(number);
+        } else if self.counts[number] == self.shape.rows() * 3 / 4 {
+            self.sparse.push_back(number);
+        }
     }
 
-    /// The padded row in a slot.
-    pub(crate) fn row(&self, slot: usize) -> &[f32] {
-        let from = self.offset(slot);
-        let page = &self.pages[slot >> self.page_shift];
-        &page.floats[page.start + from..][..self.stride]
+    fn give_back(&mut self, number: usize) {
+        self.blocks[number] = None;
+        self.unused.push(number);
+        self.sealed.retain(|sealed| *sealed != number);
+        self.sparse.retain(|sparse| *sparse != number);
     }
 
-    /// How many rows were ever used.
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
+    /// A sealed block that is worth emptying: its points are to be inserted again, each then removed from here.
+    pub(crate) fn sparse(&self) -> Option<&Arc<Block>> {
+        let number = *self.sparse.front()?;
+        self.blocks[number].as_ref()
     }
 
-    /// How long a row is, padding included.
-    pub(crate) fn stride(&self) -> usize {
-        self.stride
+    /// The oldest sealed block that was not asked for yet.
+    pub(crate) fn next_sealed(&mut self) -> Option<Arc<Block>> {
+        let number = self.sealed.pop_front()?;
+        self.blocks[number].clone()
     }
 
-    /// The rows of the block that begins with slot `first`, a multiple of [`BLOCK_ROWS`], one after another. Rows of
-    /// removed vectors are among them.
-    pub(crate) fn block(&self, first: usize) -> &[f32] {
-        let rows = BLOCK_ROWS.min(self.rows - first);
-        let from = self.offset(first);
-        let page = &self.pages[first >> self.page_shift];
-        &page.floats[page.start + from..][..rows * self.stride]
+    /// Puts back what [`next_sealed`](Self::next_sealed) answered last.
+    pub(crate) fn untake(&mut self, block: &Arc<Block>) {
+        let same = |other: &Option<Arc<Block>>| other.as_ref().is_some_and(|other| Arc::ptr_eq(other, block));
+        if let Some(number) = self.blocks.iter().position(same) {
+            self.sealed.push_front(number);
+        }
+    }
+
+    /// The block and the row of a slot.
+    pub(crate) fn place(&self, slot: usize) -> Option<(&Block, usize)> {
+        let (number, row) = self.shape.place(slot);
+        let open = self.open.as_ref().filter(|(open, _)| *open == number);
+        let block = open.map(|(_, block)| block).or(self.blocks[number].as_deref())?;
+        Some((block, row))
+    }
+
+    /// Every block; the last one may be open.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.sealed().map(|block| &**block).chain(self.open())
+    }
+
+    pub(crate) fn sealed(&self) -> impl Iterator<Item = &Arc<Block>> {
+        self.blocks.iter().flatten()
+    }
+
+    pub(crate) fn open(&self) -> Option<&Block> {
+        self.open.as_ref().map(|(_, block)| block)
     }
 }
 
@@ -111,23 +141,55 @@ impl Arena {
 mod tests {
     use super::*;
 
+    fn put(arena: &mut Arena, n: usize) -> usize {
+        let data = Row {
+            id: (n as u64).into(),
+            payload: None,
+            payload_bytes: 0,
+        };
+        arena.insert(&[n as f32; 17], 1.0, data)
+    }
+
     #[test]
     fn rows_are_aligned_padded_and_used_again() {
-        let mut arena = Arena::new(17);
-        let slots: Vec<usize> = (0..20_000).map(|n| arena.insert(&[n as f32; 17])).collect();
-        assert!(arena.pages.len() > 1, "the test must cross pages");
-        for slot in &slots {
-            let row = arena.row(*slot);
-            assert_eq!(row.as_ptr() as usize % 64, 0);
-            assert_eq!(row[..17], [*slot as f32; 17]);
-            assert_eq!(row[17..], [0.0; 15]);
+        let mut arena = Arena::new(Shape::new(17, 32 << 10), 0, 0);
+        let slots: Vec<usize> = (0..1000).map(|n| put(&mut arena, n)).collect();
+        assert_eq!(arena.shape.rows(), 256);
+        for (n, slot) in slots.iter().enumerate() {
+            let (block, row) = arena.place(*slot).unwrap();
+            let vector = block.vector(row);
+            assert_eq!(vector.as_ptr() as usize % 64, 0);
+            assert_eq!(vector[..17], [n as f32; 17]);
+            assert_eq!(vector[17..], [0.0; 15]);
+            assert_eq!(block.data(row).unwrap().id, (n as u64).into());
         }
-        assert_eq!(arena.block(0).len(), BLOCK_ROWS * 32);
-        assert_eq!(arena.block(4096)[5 * 32], 4101.0);
-        arena.remove(3);
-        arena.remove(11);
-        assert_eq!((arena.insert(&[1.0; 17]), arena.insert(&[2.0; 17])), (11, 3));
-        assert_eq!(arena.insert(&[3.0; 17]), 20_000);
-        assert_eq!((arena.row(11)[0], arena.row(3)[0]), (1.0, 2.0));
+        // 1000 = 3 * 256 + 232: the fourth block is open.
+        arena.remove(slots[999]);
+        arena.remove(slots[900]);
+        assert_eq!((put(&mut arena, 1), put(&mut arena, 2)), (slots[900], slots[999]));
+        let sealed: Vec<_> = std::iter::from_fn(|| arena.next_sealed()).collect();
+        assert_eq!(sealed.len(), 3);
+        arena.untake(&sealed[2]);
+        assert!(Arc::ptr_eq(&arena.next_sealed().unwrap(), &sealed[2]));
+    }
+
+    #[test]
+    fn a_sealed_block_is_sparse_when_a_quarter_is_dead_and_goes_with_its_last_point() {
+        let mut arena = Arena::new(Shape::new(17, 4 << 10), 0, 0);
+        let slots: Vec<usize> = (0..40).map(|n| put(&mut arena, n)).collect();
+        for slot in &slots[..7] {
+            arena.remove(*slot);
+        }
+        assert!(arena.sparse().is_none());
+        let (block, row) = arena.place(slots[3]).unwrap();
+        assert!(block.data(row).is_none() && !block.is_live(row));
+        arena.remove(slots[7]);
+        assert_eq!(arena.sparse().unwrap().live_rows(), 24);
+        for slot in &slots[8..32] {
+            arena.remove(*slot);
+        }
+        assert!(arena.sparse().is_none() && arena.place(slots[0]).is_none());
+        assert_eq!(arena.blocks().count(), 1);
+        assert_eq!(put(&mut arena, 0), slots[39] + 1);
     }
 }

@@ -4,14 +4,17 @@
 //! The file is replaced atomically (temporary file, fsync, rename, fsync of the directory) under the manifest's lock.
 //! Collection numbers are never used again, so log records of a dropped collection are recognised and left out.
 
-use crate::vector::VectorError;
+use crate::{distance::Measure, vector::VectorError};
 use quintet_core::{Error, Result, Seq};
 use quintet_log::{Directory, snapshot};
 use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU8, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -30,6 +33,16 @@ pub enum Metric {
     InnerProduct,
     /// The score is the cosine of the angle, larger is nearer.
     Cosine,
+}
+
+impl Metric {
+    /// By what its rows are compared.
+    pub(crate) fn measure(self) -> Measure {
+        match self {
+            Self::L2 => Measure::SquaredL2,
+            Self::InnerProduct | Self::Cosine => Measure::Dot,
+        }
+    }
 }
 
 /// What a collection is made with; it never changes.
@@ -85,6 +98,8 @@ pub(crate) struct Collection {
     stored_bytes: Vec<AtomicU64>,
     /// What batches on their way may add.
     reserved_bytes: AtomicU64,
+    /// How often each shard was opened: blocks of an earlier opening are no longer true.
+    runs: Vec<AtomicU64>,
     state: AtomicU8,
 }
 
@@ -96,8 +111,20 @@ impl Collection {
             spec,
             stored_bytes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             reserved_bytes: AtomicU64::new(0),
+            runs: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             state: AtomicU8::new(ALIVE),
         }
+    }
+
+    /// A shard begins anew, with nothing stored and nothing of what it had before.
+    pub(crate) fn begin_run(&self, shard: usize) {
+        self.set_stored(shard, 0);
+        self.runs[shard].fetch_add(1, Release);
+    }
+
+    /// Which opening of the shard is the present one.
+    pub(crate) fn run_of(&self, shard: usize) -> u64 {
+        self.runs[shard].load(Acquire)
     }
 
     /// Whether it may be used.

@@ -1,16 +1,15 @@
-//! One shard's part of a collection: ids, payloads, vectors, and the exact scan over them.
+//! One shard's part of a collection: its points, and where each lies. What searches them is in `scan.rs`.
 //!
 //! Used by the shard's own thread alone. Holds applied changes only: what is not yet durable waits in the handler.
 
 use crate::{
     distance::{Kernel, Measure},
     vector::{
-        Filter, Hit, Metric, Payload, Point, PointId, With,
-        arena::{Arena, BLOCK_ROWS},
+        Filter, Metric, Payload, Point, PointId, With,
+        arena::Arena,
+        block::{Block, Row, Shape},
         catalogue::Collection,
-        message::{Prepared, Query},
         record::Change,
-        topk::{Candidate, TopK},
     },
 };
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
@@ -18,25 +17,14 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 /// What a point costs beside its row, payload and name: table entries, in round figures.
 const POINT_OVERHEAD_BYTES: u64 = 160;
 
-#[derive(Debug)]
-struct Row {
-    id: PointId,
-    payload: Option<Arc<Payload>>,
-    payload_bytes: usize,
-}
-
 /// What is kept of a collection on one shard.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) collection: Arc<Collection>,
-    kernel: Kernel,
-    measure: Measure,
+    pub(super) kernel: Kernel,
+    pub(super) measure: Measure,
     ids: BTreeMap<PointId, usize>,
-    rows: Vec<Option<Row>>,
-    /// By which a row's comparison is multiplied: 1 over the vector's length for the cosine, else 1. Not a number where
-    /// there is no point, so that a scan passes by without looking at anything else.
-    scales: Vec<f32>,
-    arena: Arena,
+    pub(super) arena: Arena,
     used_bytes: u64,
     shard: usize,
 }
@@ -60,18 +48,14 @@ pub(crate) fn scale_of(metric: Metric, vector: &[f32]) -> f32 {
 }
 
 impl Part {
-    pub(crate) fn new(collection: Arc<Collection>, shard: usize) -> Self {
-        let measure = match collection.spec.metric {
-            Metric::L2 => Measure::SquaredL2,
-            Metric::InnerProduct | Metric::Cosine => Measure::Dot,
-        };
+    pub(crate) fn new(collection: Arc<Collection>, shard: usize, block_bytes: usize) -> Self {
+        let shape = Shape::new(collection.spec.dimension, block_bytes);
+        let run = collection.run_of(shard);
         Self {
             kernel: Kernel::detect(),
-            measure,
+            measure: collection.spec.metric.measure(),
             ids: BTreeMap::new(),
-            rows: Vec::new(),
-            scales: Vec::new(),
-            arena: Arena::new(collection.spec.dimension),
+            arena: Arena::new(shape, shard, run),
             used_bytes: 0,
             shard,
             collection,
@@ -88,7 +72,6 @@ impl Part {
 
     fn upsert(&mut self, point: Point) {
         self.delete(&point.id);
-        let slot = self.arena.insert(&point.vector);
         let payload_bytes = point.payload.as_deref().map_or(0, payload_len);
         self.used_bytes += cost_bytes(&point.id, payload_bytes, self.collection.spec.dimension);
         let scale = scale_of(self.collection.spec.metric, &point.vector);
@@ -97,22 +80,44 @@ impl Part {
             payload_bytes,
             id: point.id.clone(),
         };
-        if slot == self.rows.len() {
-            self.rows.push(None);
-            self.scales.push(f32::NAN);
-        }
-        self.rows[slot] = Some(row);
-        self.scales[slot] = scale;
+        let slot = self.arena.insert(&point.vector, scale, row);
         self.ids.insert(point.id, slot);
     }
 
     fn delete(&mut self, id: &PointId) {
         let Some(slot) = self.ids.remove(id) else { return };
-        if let Some(row) = self.rows[slot].take() {
+        if let Some((block, row)) = self.arena.place(slot)
+            && let Some(row) = block.data(row)
+        {
             self.used_bytes -= cost_bytes(&row.id, row.payload_bytes, self.collection.spec.dimension);
         }
-        self.scales[slot] = f32::NAN;
         self.arena.remove(slot);
+    }
+
+    /// Moves points out of blocks that are mostly dead, at most so many; answers whether there is more to do.
+    pub(crate) fn tidy_up(&mut self, most: usize) -> bool {
+        for _ in 0..most {
+            let Some(block) = self.arena.sparse() else {
+                return false;
+            };
+            let first = block.first_live();
+            let Some((row, data)) = first.and_then(|row| Some((row, block.data(row)?))) else {
+                return false;
+            };
+            let dimension = self.collection.spec.dimension;
+            let (vector, scale) = (block.vector(row)[..dimension].to_vec(), block.scales()[row]);
+            let data = Row {
+                id: data.id.clone(),
+                payload: data.payload.clone(),
+                payload_bytes: data.payload_bytes,
+            };
+            let id = data.id.clone();
+            let slot = self.arena.insert(&vector, scale, data);
+            if let Some(before) = self.ids.insert(id, slot) {
+                self.arena.remove(before);
+            }
+        }
+        self.arena.sparse().is_some()
     }
 
     pub(crate) fn contains(&self, id: &PointId) -> bool {
@@ -127,17 +132,20 @@ impl Part {
         let Some(filter) = filter else {
             return self.ids.len() as u64;
         };
-        let rows = self.rows.iter().flatten();
-        rows.filter(|row| filter.matches(row.payload.as_deref())).count() as u64
+        let count = |block: &Block| {
+            let rows = (0..block.used_rows()).filter_map(|row| block.data(row));
+            rows.filter(|row| filter.matches(row.payload.as_deref())).count()
+        };
+        self.arena.blocks().map(count).sum::<usize>() as u64
     }
 
     pub(crate) fn get(&self, id: &PointId, with: With) -> Option<Point> {
-        let slot = *self.ids.get(id)?;
-        let row = self.rows[slot].as_ref()?;
+        let (block, number) = self.arena.place(*self.ids.get(id)?)?;
+        let row = block.data(number)?;
         Some(Point {
             id: row.id.clone(),
             vector: if with.vector {
-                self.vector(slot)
+                block.vector(number)[..self.collection.spec.dimension].to_vec()
             } else {
                 Vec::new()
             },
@@ -150,105 +158,6 @@ impl Part {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let ids = self.ids.range((from, Bound::Unbounded)).take(limit);
         ids.map(|(id, _)| self.get(id, with)).collect()
-    }
-
-    /// Every point, for a snapshot.
-    pub(crate) fn points(&self) -> impl Iterator<Item = (&PointId, &[f32], Option<&Payload>)> {
-        let dimension = self.collection.spec.dimension;
-        self.rows.iter().enumerate().filter_map(move |(slot, row)| {
-            let row = row.as_ref()?;
-            Some((
-                &row.id,
-                &self.arena.row(slot)[..dimension],
-                row.payload.as_deref(),
-            ))
-        })
-    }
-
-    fn vector(&self, slot: usize) -> Vec<f32> {
-        self.arena.row(slot)[..self.collection.spec.dimension].to_vec()
-    }
-
-    /// The nearest of this shard for each query: an exact scan, a block of rows against four queries at a time.
-    pub(crate) fn search(&self, search: &Prepared) -> Vec<Vec<Hit>> {
-        let mut nearest: Vec<TopK<usize>> = search.queries.iter().map(|_| TopK::new(search.k)).collect();
-        for first in (0..self.arena.rows()).step_by(BLOCK_ROWS) {
-            for (group, nearest) in search.queries.chunks(4).zip(nearest.chunks_mut(4)) {
-                if let [a, b, c, d] = group {
-                    self.scan(first, [a, b, c, d], nearest, search);
-                } else {
-                    for (query, nearest) in group.iter().zip(nearest) {
-                        self.scan(first, [query], std::slice::from_mut(nearest), search);
-                    }
-                }
-            }
-        }
-        let hits = |nearest: TopK<usize>| {
-            nearest
-                .into_sorted()
-                .into_iter()
-                .map(|found| self.hit(found, search.with))
-        };
-        nearest
-            .into_iter()
-            .map(|nearest| hits(nearest).collect())
-            .collect()
-    }
-
-    /// Compares one block of rows with N queries, and offers what is near enough.
-    fn scan<const N: usize>(
-        &self,
-        first: usize,
-        queries: [&Query; N],
-        nearest: &mut [TopK<usize>],
-        search: &Prepared,
-    ) {
-        let rows = self.arena.block(first);
-        let mut found = [[0.0; N]; BLOCK_ROWS];
-        let padded = queries.map(|query| &*query.padded);
-        self.kernel
-            .rows(self.measure, rows, self.arena.stride(), padded, &mut found);
-        for ((slot, scale), found) in (first..).zip(&self.scales[first..]).zip(found) {
-            for n in 0..N {
-                let key = self.key(found[n], scale * queries[n].scale);
-                if nearest[n].may_enter(key)
-                    && let Some(row) = &self.rows[slot]
-                    && self.passes(search, row)
-                {
-                    let (id, rest) = (row.id.clone(), slot);
-                    nearest[n].offer(Candidate { key, id, rest });
-                }
-            }
-        }
-    }
-
-    fn passes(&self, search: &Prepared, row: &Row) -> bool {
-        let filter = search.filter.as_ref();
-        filter.is_none_or(|filter| filter.matches(row.payload.as_deref()))
-    }
-
-    fn key(&self, found: f32, scale: f32) -> f32 {
-        match self.measure {
-            // Times 1, or not a number.
-            Measure::SquaredL2 => found * scale,
-            Measure::Dot => -(found * scale),
-        }
-    }
-
-    fn hit(&self, found: Candidate<usize>, with: With) -> Hit {
-        let Candidate { key, id, rest: slot } = found;
-        let payload = self.rows[slot].as_ref().and_then(|row| row.payload.clone());
-        Hit {
-            id,
-            score: match self.measure {
-                Measure::SquaredL2 => key.sqrt(),
-                // Not -0.0, which would be shown as such.
-                Measure::Dot => 0.0 - key,
-            },
-            payload: payload.filter(|_| with.payload),
-            vector: with.vector.then(|| self.vector(slot)),
-            key,
-        }
     }
 }
 

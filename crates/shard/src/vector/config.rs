@@ -26,8 +26,11 @@ pub struct VectorConfig {
     /// The most collections. Default 1024.
     pub max_collections: usize,
     /// A shard writes a snapshot when its log has grown by this much and by as much as the snapshot before. Default
-    /// 64 MiB. Less makes opening faster. Writing one holds up its shard.
+    /// 64 MiB. Less makes opening faster. A thread of its own writes it while the shard goes on.
     pub snapshot_log_bytes: u64,
+    /// How many bytes of vectors a block holds, about. Default 512 KiB; 1 KiB to 64 MiB. A block has 16 to 4096 points,
+    /// whatever this says. Memory: each collection has one open block a shard, of which only used parts are touched.
+    pub block_bytes: usize,
 }
 
 impl Default for VectorConfig {
@@ -46,6 +49,7 @@ impl Default for VectorConfig {
             max_hits: 1_000_000,
             max_collections: 1024,
             snapshot_log_bytes: 64 << 20,
+            block_bytes: 512 << 10,
         }
     }
 }
@@ -101,6 +105,10 @@ impl VectorConfig {
             if value == 0 || value > most {
                 return refuse(field, format!("{value}; 1 to {most}"));
             }
+        }
+        if !(1 << 10..=64 << 20).contains(&self.block_bytes) {
+            let reason = format!("{}; 1024 to 67108864", self.block_bytes);
+            return refuse("block_bytes", reason);
         }
         if self.snapshot_log_bytes < 4096 {
             return refuse(

@@ -77,6 +77,9 @@ pub enum VectorError {
         /// The lock file.
         path: PathBuf,
     },
+    /// The shard ended while its snapshot was being written; the one before stays.
+    #[error("the snapshot was given up")]
+    GivenUp,
     /// Stored bytes are not what was written.
     #[error("{what} is damaged: {reason}")]
     Damaged {
@@ -116,6 +119,7 @@ impl VectorError {
             Self::Partial { cause, .. } => cause.kind(),
             Self::ShardCount { .. } => ErrorKind::Conflict,
             Self::Locked { .. } => ErrorKind::Unavailable,
+            Self::GivenUp => ErrorKind::Closed,
             Self::Damaged { .. } => ErrorKind::Corrupted,
             Self::Manifest { .. } => ErrorKind::Poisoned,
         }

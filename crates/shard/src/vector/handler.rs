@@ -13,6 +13,7 @@ use crate::{
         message::Ask,
         record::{Change, Writer},
         recovery,
+        snapshot::Snapshots,
     },
 };
 use quintet_core::{Budget, Clock, Commit, Deadline, MessageHandler, Result, Seq};
@@ -32,19 +33,21 @@ struct Staged {
 /// One shard's vectors. Lives on the shard's thread.
 pub struct VectorHandler {
     shard: ShardId,
-    pub(super) shards: usize,
-    pub(super) directory: Arc<dyn Directory>,
-    pub(super) log: Log,
-    pub(super) parts: HashMap<u64, Part>,
+    shards: usize,
+    block_bytes: usize,
+    directory: Arc<dyn Directory>,
+    log: Log,
+    parts: HashMap<u64, Part>,
     /// Logged since the last commit.
     staged: Vec<Staged>,
     /// Committed, not yet durable; oldest first.
     pending: VecDeque<(Seq, Vec<Staged>)>,
     /// Whether an id that a staged or pending change names will be there, and how many such changes there are.
     coming: HashMap<(u64, PointId), (bool, usize)>,
+    clock: Arc<dyn Clock>,
     /// Everything up to here is in `parts`.
-    pub(super) applied: Seq,
-    pub(super) snapshots: recovery::Snapshots,
+    applied: Seq,
+    snapshots: Snapshots,
 }
 
 impl VectorHandler {
@@ -59,12 +62,14 @@ impl VectorHandler {
         waker: &Waker,
     ) -> Result<Self> {
         let shards = config.shards().get();
-        let opened = recovery::open(shard, &directory, config, collections, clock)?;
+        let opened = recovery::open(shard, &directory, config, collections, Arc::clone(&clock))?;
         opened.log.on_progress(waker)?;
         Ok(Self {
             shard,
             shards,
+            block_bytes: config.block_bytes,
             directory,
+            clock,
             applied: opened.log.last(),
             log: opened.log,
             parts: opened.parts,
@@ -75,13 +80,14 @@ impl VectorHandler {
         })
     }
 
-    pub(super) fn shard(&self) -> ShardId {
-        self.shard
-    }
-
     #[cfg(test)]
     pub(super) fn is_pending(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_writing_a_snapshot(&mut self) -> bool {
+        self.snapshots.is_running()
     }
 
     fn upsert(&mut self, collection: Arc<Collection>, points: Vec<crate::vector::Point>) -> Result<usize> {
@@ -150,9 +156,10 @@ impl VectorHandler {
             if collection.is_dropped() {
                 continue;
             }
-            let shard = self.shard.0;
+            let (shard, block_bytes) = (self.shard.0, self.block_bytes);
             let part = self.parts.entry(collection.id);
-            part.or_insert_with(|| Part::new(collection, shard)).apply(change);
+            part.or_insert_with(|| Part::new(collection, shard, block_bytes))
+                .apply(change);
         }
     }
 
@@ -189,7 +196,7 @@ impl MessageHandler<VectorMessage> for VectorHandler {
             ),
             Ask::Search(search) => VectorReply::Hits(part.map_or_else(
                 || search.queries.iter().map(|_| Vec::new()).collect(),
-                |part| part.search(&search),
+                |part| part.scan(&search, |_| false),
             )),
         })
     }
@@ -236,10 +243,21 @@ impl MessageHandler<VectorMessage> for VectorHandler {
         Ok(durable)
     }
 
-    fn maintain(&mut self, _budget: Budget) -> Option<Deadline> {
+    fn maintain(&mut self, budget: Budget) -> Option<Deadline> {
         // A shard that was down when a collection was dropped has not heard of it.
         self.parts.retain(|_, part| !part.collection.is_dropped());
-        self.snapshot_if_due();
-        None
+        let mut more = false;
+        if !self.snapshots.is_running() {
+            for part in self.parts.values_mut() {
+                more |= part.tidy_up(budget.items.get());
+            }
+            if self.snapshots.is_due() {
+                let place = (self.shard, self.shards);
+                let parts = self.parts.values();
+                self.snapshots
+                    .begin(place, &self.directory, &self.log, self.applied, parts);
+            }
+        }
+        more.then(|| Deadline(self.clock.now()))
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::ShardId;
 use quintet_core::{
-    Durability, MessageHandler, Result, SystemClock,
+    Budget, Durability, MessageHandler, Result, SystemClock,
     conformance::{
         Probe, Support,
         handler::{Capabilities, Subject},
@@ -16,6 +16,7 @@ use quintet_core::{
 };
 use quintet_log::{CrashDirectory, Directory, File, MemDirectory, OpenMode};
 use std::{
+    num::NonZeroUsize,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicBool, Ordering},
@@ -111,14 +112,19 @@ impl VectorSubject {
     }
 
     fn over(files: MemDirectory) -> Self {
+        Self::with(files, Durability::Full)
+    }
+
+    fn with(files: MemDirectory, durability: Durability) -> Self {
         let directory = GateDirectory {
             disk: CrashDirectory::over(files),
             held: Arc::default(),
         };
         let mut config = VectorConfig::default().with_segment_bytes(64 << 10);
         config.engine.shards = std::num::NonZeroUsize::MIN;
-        config.log.durability = Durability::Full;
+        config.log.durability = durability;
         config.snapshot_log_bytes = 4096;
+        config.block_bytes = 1024;
         let handler = VectorHandler::open(
             ShardId(0),
             Arc::new(directory.clone()),
@@ -175,6 +181,32 @@ impl Drop for VectorSubject {
     fn drop(&mut self) {
         self.directory.held.store(false, Ordering::Release);
     }
+}
+
+#[test]
+fn a_shard_goes_on_while_its_snapshot_waits_for_the_disk() {
+    let mut subject = VectorSubject::with(MemDirectory::new(), Durability::Relaxed);
+    let items = NonZeroUsize::MIN;
+    let mut write = |subject: &mut VectorSubject, n: u64| {
+        subject
+            .handler()
+            .handle(VectorProbe::write(n % 50))
+            .expect("it is stored");
+        subject.handler().commit().expect("it is in the kernel");
+    };
+    subject.hold_flushes();
+    (0..200).for_each(|n| write(&mut subject, n));
+    let _when = subject.handler().maintain(Budget { items });
+    assert!(subject.handler().is_writing_a_snapshot(), "it waits for the sync");
+    (200..400).for_each(|n| write(&mut subject, n));
+    let reply = subject.handler().handle(VectorProbe::read(7));
+    assert!(VectorProbe::is_written(7, &reply));
+    subject.settle();
+    while subject.handler().is_writing_a_snapshot() {
+        thread::yield_now();
+    }
+    let names = subject.directory.list().expect("a list");
+    assert!(names.contains(&"points.snapshot".to_owned()), "{names:?}");
 }
 
 /// A disk whose syncs wait while they are held.

@@ -72,6 +72,8 @@ pub struct Hit {
     pub vector: Option<Vec<f32>>,
     /// By which it was ranked: smaller is nearer.
     pub(crate) key: f32,
+    /// Found in the index, which anybody may search, and not by the point's own shard.
+    pub(crate) is_from_index: bool,
 }
 
 /// A query ready for the kernels.

@@ -23,6 +23,7 @@
 //! ```
 
 mod arena;
+mod block;
 mod catalogue;
 mod client;
 mod collection;
@@ -37,6 +38,8 @@ mod message;
 mod point;
 mod record;
 mod recovery;
+mod scan;
+mod snapshot;
 mod store;
 mod topk;
 mod validate;

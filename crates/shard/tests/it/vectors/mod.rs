@@ -20,6 +20,7 @@ fn config(shards: usize, durability: Durability) -> VectorConfig {
     config.log.max_group_bytes = 8 << 10;
     config.log.zero_fill = false;
     config.snapshot_log_bytes = 4096;
+    config.block_bytes = 1024;
     config
 }
 

@@ -133,7 +133,7 @@ fn a_power_cut_at_the_lower_levels_leaves_a_prefix_and_a_whole_store() {
 fn a_failure_of_any_io_loses_nothing_acknowledged() {
     let once = Fault::ALL.map(|fault| (fault, false));
     for (fault, sticky) in once.into_iter().chain([(Fault::NoSpace, true)]) {
-        let workload = Workload { values: 24, batch: 4 };
+        let workload = Workload { values: 16, batch: 4 };
         let faults =
             survives_every_fault(&open_values, workload, fault, sticky).unwrap_or_else(|v| panic!("{v}"));
         assert!(faults > 50, "only {faults} I/Os were made to fail");
