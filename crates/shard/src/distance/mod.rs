@@ -63,6 +63,17 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// Asks for a row's first cache lines ahead of their use.
+    pub(crate) fn fetch(self, row: &[f32]) {
+        match self {
+            Self::Scalar => {}
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.fetch(row),
+        }
+    }
+}
+
 /// The sum of sixteen lanes, in the one order that all kernels use: halves onto each other.
 fn sum_of_lanes(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;

@@ -1,13 +1,18 @@
 //! Kernels for CPUs with AVX2 and FMA: sixteen lanes as two registers, one fused multiply-add each per sixteen floats.
 //!
 //! Invariants that make the unsafe blocks sound: an [`Avx2`] exists only where both features were detected, so calling
-//! what needs them is allowed; loads stay within the 16-float chunk they are given. Called by [`super::Kernel`] only.
+//! what needs them is allowed; loads stay within the 16-float chunk they are given, prefetches within the row. Called by [`super::Kernel`] only.
 #![expect(unsafe_code, reason = "vector instructions need a CPU that has them")]
 
-use super::{LANES, Measure, sum_of_lanes};
+use super::{LANES, Measure};
 use std::arch::x86_64::{
-    __m256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
+    __m256, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm_shuffle_ps,
+    _mm256_add_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_setzero_ps, _mm256_sub_ps,
 };
+
+/// How many cache lines of a row are asked for ahead; the processor goes on by itself.
+const LINES_AHEAD: usize = 8;
 
 /// Proof that this CPU has AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +22,13 @@ impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
         let has_both = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         has_both.then_some(Self(()))
+    }
+
+    pub(super) fn fetch(self, row: &[f32]) {
+        for line in row.chunks(LANES).take(LINES_AHEAD) {
+            // SAFETY: a prefetch reads nothing, and the address lies within the row. SSE is part of x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
     }
 
     pub(super) fn rows<const N: usize>(
@@ -71,7 +83,7 @@ fn sums<const N: usize, const SQUARED: bool>(row: &[f32], queries: [&[f32]; N]) 
     }
     let mut results = [0.0; N];
     for n in 0..N {
-        results[n] = sum_of_lanes(store(low[n], high[n]));
+        results[n] = sum_of_halves(low[n], high[n]);
     }
     results
 }
@@ -99,14 +111,12 @@ fn load(chunk: &[f32; LANES]) -> (__m256, __m256) {
     }
 }
 
+/// The sum of sixteen lanes in the order of [`super::sum_of_lanes`]: halves onto each other.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store(low: __m256, high: __m256) -> [f32; LANES] {
-    let mut lanes = [0.0; LANES];
-    // SAFETY: both halves of 8 floats lie within the array of 16, and unaligned stores are allowed.
-    unsafe {
-        _mm256_storeu_ps(lanes.as_mut_ptr(), low);
-        _mm256_storeu_ps(lanes.as_mut_ptr().add(8), high);
-    }
-    lanes
+fn sum_of_halves(low: __m256, high: __m256) -> f32 {
+    let eight = _mm256_add_ps(low, high);
+    let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<0b01>(two, two)))
 }

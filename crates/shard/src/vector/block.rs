@@ -184,6 +184,11 @@ impl Block {
         self.covered.store(generation, Release);
     }
 
+    /// No index has it any more.
+    pub(crate) fn uncover(&self) {
+        self.cover(UNCOVERED);
+    }
+
     /// Whether the index of this generation has what is in here.
     pub(crate) fn is_covered_by(&self, generation: u64) -> bool {
         self.covered.load(Acquire) <= generation

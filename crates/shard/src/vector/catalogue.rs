@@ -4,7 +4,11 @@
 //! The file is replaced atomically (temporary file, fsync, rename, fsync of the directory) under the manifest's lock.
 //! Collection numbers are never used again, so log records of a dropped collection are recognised and left out.
 
-use crate::{distance::Measure, vector::VectorError};
+use crate::{
+    distance::Measure,
+    vector::{VectorError, index::Graph},
+};
+use arc_swap::ArcSwapOption;
 use quintet_core::{Error, Result, Seq};
 use quintet_log::{Directory, snapshot};
 use std::{
@@ -82,6 +86,10 @@ pub struct Info {
     pub count: u64,
     /// How many bytes of its budget they take.
     pub bytes: u64,
+    /// How many points the graph has, those that died since included.
+    pub indexed: u64,
+    /// The bytes of the graph's links, which are not part of the budget.
+    pub index_bytes: u64,
 }
 
 const ALIVE: u8 = 0;
@@ -100,6 +108,9 @@ pub(crate) struct Collection {
     reserved_bytes: AtomicU64,
     /// How often each shard was opened: blocks of an earlier opening are no longer true.
     runs: Vec<AtomicU64>,
+    /// How many of each shard's points wait for the index.
+    waiting_points: Vec<AtomicU64>,
+    graph: ArcSwapOption<Graph>,
     state: AtomicU8,
 }
 
@@ -112,13 +123,41 @@ impl Collection {
             stored_bytes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             reserved_bytes: AtomicU64::new(0),
             runs: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            waiting_points: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            graph: ArcSwapOption::empty(),
             state: AtomicU8::new(ALIVE),
         }
+    }
+
+    /// The graph to follow at present.
+    pub(crate) fn graph(&self) -> Option<Arc<Graph>> {
+        self.graph.load_full()
+    }
+
+    /// Lets searches follow another graph.
+    pub(crate) fn show(&self, graph: Option<Arc<Graph>>) {
+        self.graph.store(graph);
+        if self.is_dropped() {
+            self.graph.store(None);
+        }
+    }
+
+    pub(crate) fn set_waiting(&self, shard: usize, points: u64) {
+        self.waiting_points[shard].store(points, Relaxed);
+    }
+
+    /// How many points wait for the index.
+    pub(crate) fn waiting_points(&self) -> u64 {
+        self.waiting_points
+            .iter()
+            .map(|points| points.load(Relaxed))
+            .sum()
     }
 
     /// A shard begins anew, with nothing stored and nothing of what it had before.
     pub(crate) fn begin_run(&self, shard: usize) {
         self.set_stored(shard, 0);
+        self.set_waiting(shard, 0);
         self.runs[shard].fetch_add(1, Release);
     }
 
@@ -264,6 +303,7 @@ impl Catalogue {
         // Writes acknowledged after a removal that may have happened could vanish at the next open: refuse them.
         let state = if changed.is_ok() { DROPPED } else { UNKNOWN };
         collection.state.store(state, Relaxed);
+        collection.show(None);
         changed.map(|()| collection)
     }
 

@@ -5,7 +5,8 @@ use crate::{
     vector::{
         Filter, Hit, Info, Point, PointId, Search, Spec, VectorError, VectorMessage, VectorReply, With,
         catalogue::{Collection, Collections},
-        message::Ask,
+        index::Watch,
+        message::{Ask, Prepared},
         store::Commons,
         validate,
     },
@@ -19,6 +20,8 @@ pub struct VectorClient {
     commons: Arc<Commons>,
     collections: Arc<Collections>,
     version: u64,
+    /// The shard that follows the graph for the next search.
+    turn: usize,
 }
 
 impl VectorClient {
@@ -28,6 +31,7 @@ impl VectorClient {
             commons,
             collections: Arc::default(),
             version: 0,
+            turn: 0,
         }
     }
 
@@ -76,11 +80,14 @@ impl VectorClient {
     pub fn info(&mut self, name: &str) -> Result<Info> {
         let count = self.count(name, None)?;
         let collection = self.collection(name)?;
+        let graph = collection.graph();
         Ok(Info {
             name: name.to_owned(),
             spec: collection.spec,
             count,
             bytes: collection.used_bytes(),
+            indexed: graph.as_ref().map_or(0, |graph| graph.points() as u64),
+            index_bytes: graph.as_ref().map_or(0, |graph| graph.link_bytes() as u64),
         })
     }
 
@@ -89,13 +96,31 @@ impl VectorClient {
     ///
     /// # Errors
     /// [`VectorError::Point`] names what is wrong with which point, [`VectorError::OverBudget`] and
-    /// [`VectorError::Field`] what is wrong with the batch: nothing of it was stored. [`VectorError::Partial`] when a
-    /// shard failed.
+    /// [`VectorError::Field`] what is wrong with the batch, [`VectorError::IndexBehind`] that it came too early: nothing of
+    /// it was stored. [`VectorError::Partial`] when a shard failed.
     pub fn upsert(&mut self, name: &str, points: Vec<Point>) -> Result<usize> {
         let collection = self.collection(name)?;
         let cost = validate::batch(&collection, &self.commons.config, &points)?;
+        self.check_waiting(&collection)?;
         let _reservation = collection.reserve(cost)?;
         self.write(&collection, points, |point| &point.id, Ask::Upsert)
+    }
+
+    /// Holds writes back while more points wait for the index than may.
+    fn check_waiting(&self, collection: &Collection) -> Result<(), VectorError> {
+        let is_alive = self.commons.indexing.as_ref().is_some_and(Watch::is_alive);
+        let Some(index) = self.commons.config.index.as_ref().filter(|_| is_alive) else {
+            return Ok(());
+        };
+        let (waiting_points, limit_points) = (collection.waiting_points(), index.max_waiting_points);
+        if waiting_points < limit_points as u64 {
+            return Ok(());
+        }
+        Err(VectorError::IndexBehind {
+            name: collection.name.clone(),
+            waiting_points,
+            limit_points,
+        })
     }
 
     /// Removes points and answers how many there were.
@@ -257,12 +282,26 @@ impl VectorClient {
     /// As [`search`](Self::search).
     pub fn search_many(&mut self, name: &str, search: Search) -> Result<Vec<Vec<Hit>>> {
         let collection = self.collection(name)?;
-        let k = search.k;
-        let prepared = Arc::new(validate::search(&collection, &self.commons.config, search)?);
-        let mut merged: Vec<Vec<Hit>> = prepared.queries.iter().map(|_| Vec::new()).collect();
+        let mut prepared = validate::search(&collection, &self.commons.config, search)?;
+        prepared.first = self.turn;
+        self.turn = (self.turn + 1) % self.caller.shards();
+        let prepared = Arc::new(prepared);
+        let found = self.ask_all(&collection, &prepared)?;
+        let too_few = |hits: &Vec<Hit>| hits.len() < prepared.k;
+        if prepared.graph.is_none() || !found.iter().any(too_few) {
+            return Ok(found);
+        }
+        // All there are, or the walk met too few: a scan tells.
+        let exact = Arc::new(prepared.without_graph());
+        self.ask_all(&collection, &exact)
+    }
+
+    /// Asks every shard and merges what they answer.
+    fn ask_all(&mut self, collection: &Arc<Collection>, search: &Arc<Prepared>) -> Result<Vec<Vec<Hit>>> {
+        let mut merged: Vec<Vec<Hit>> = search.queries.iter().map(|_| Vec::new()).collect();
         let answers = self
             .caller
-            .broadcast(|_| ask(&collection, Ask::Search(Arc::clone(&prepared))));
+            .broadcast(|_| ask(collection, Ask::Search(Arc::clone(search))));
         for answer in answers {
             match answer? {
                 VectorReply::Hits(parts) => {
@@ -274,8 +313,13 @@ impl VectorClient {
             }
         }
         for hits in &mut merged {
+            if search.graph.is_some() {
+                // A point that is replaced meanwhile may be met in the graph and at its shard: that one knows better.
+                hits.sort_unstable_by(|a, b| a.id.cmp(&b.id).then(a.is_from_index.cmp(&b.is_from_index)));
+                hits.dedup_by(|later, first| later.id == first.id);
+            }
             hits.sort_unstable_by(|a, b| a.key.total_cmp(&b.key).then_with(|| a.id.cmp(&b.id)));
-            hits.truncate(k);
+            hits.truncate(search.k);
         }
         Ok(merged)
     }

@@ -9,10 +9,15 @@ use crate::{
         arena::Arena,
         block::{Block, Row, Shape},
         catalogue::Collection,
+        index::{Offer, Port, Refused},
         record::Change,
     },
 };
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Bound,
+    sync::Arc,
+};
 
 /// What a point costs beside its row, payload and name: table entries, in round figures.
 const POINT_OVERHEAD_BYTES: u64 = 160;
@@ -27,6 +32,13 @@ pub(crate) struct Part {
     pub(super) arena: Arena,
     used_bytes: u64,
     shard: usize,
+    indexer: Option<Port>,
+    /// Sealed blocks that the indexer was not offered yet.
+    offers: VecDeque<Arc<Block>>,
+    /// Blocks that were sealed since the opening and that no graph has yet; oldest first.
+    waiting: VecDeque<Arc<Block>>,
+    /// Whether what is sealed was there before the opening.
+    is_recovering: bool,
 }
 
 /// The bytes of a collection's budget that a point takes.
@@ -48,7 +60,12 @@ pub(crate) fn scale_of(metric: Metric, vector: &[f32]) -> f32 {
 }
 
 impl Part {
-    pub(crate) fn new(collection: Arc<Collection>, shard: usize, block_bytes: usize) -> Self {
+    pub(crate) fn new(
+        collection: Arc<Collection>,
+        shard: usize,
+        block_bytes: usize,
+        indexer: Option<Port>,
+    ) -> Self {
         let shape = Shape::new(collection.spec.dimension, block_bytes);
         let run = collection.run_of(shard);
         Self {
@@ -57,6 +74,10 @@ impl Part {
             ids: BTreeMap::new(),
             arena: Arena::new(shape, shard, run),
             used_bytes: 0,
+            indexer,
+            offers: VecDeque::new(),
+            waiting: VecDeque::new(),
+            is_recovering: false,
             shard,
             collection,
         }
@@ -68,6 +89,63 @@ impl Part {
             Change::Delete(ids) => ids.iter().for_each(|id| self.delete(id)),
         }
         self.collection.set_stored(self.shard, self.used_bytes);
+        self.note_sealed();
+        self.collection.set_waiting(self.shard, self.waiting_points());
+    }
+
+    /// From now on, or no longer, what is stored was there before.
+    pub(crate) fn recovering(&mut self, is_recovering: bool) {
+        self.is_recovering = is_recovering;
+    }
+
+    fn note_sealed(&mut self) {
+        while let Some(block) = self.arena.next_sealed() {
+            if self.indexer.is_none() {
+                continue;
+            }
+            if !self.is_recovering {
+                self.waiting.push_back(Arc::clone(&block));
+            }
+            self.offers.push_back(block);
+        }
+    }
+
+    /// How many points were sealed since the opening and are in no graph.
+    pub(crate) fn waiting_points(&self) -> u64 {
+        (self.waiting.len() * self.arena.shape.rows()) as u64
+    }
+
+    /// Offers the indexer what it was not offered yet, and forgets what has arrived; answers whether something is left.
+    pub(crate) fn tell_indexer(&mut self) -> bool {
+        self.note_sealed();
+        let Some(indexer) = self.indexer.clone() else {
+            return false;
+        };
+        let mut answer = Ok(());
+        while answer.is_ok()
+            && let Some(block) = self.offers.pop_front()
+        {
+            answer = indexer.offer(Offer::Sealed(Arc::clone(&self.collection), block));
+        }
+        if answer.is_ok() && std::mem::take(&mut self.arena.gave_back) {
+            answer = indexer.offer(Offer::Look(Arc::clone(&self.collection)));
+        }
+        match answer {
+            Ok(()) => {}
+            Err(Refused::Busy(Offer::Sealed(_, block))) => self.offers.push_front(block),
+            Err(Refused::Busy(_)) => self.arena.gave_back = true,
+            Err(Refused::Gone) => {
+                self.indexer = None;
+                self.offers.clear();
+                self.waiting.clear();
+            }
+        }
+        let is_done = |block: &Arc<Block>| block.is_covered() || block.live_rows() == 0;
+        while self.waiting.front().is_some_and(is_done) {
+            self.waiting.pop_front();
+        }
+        self.collection.set_waiting(self.shard, self.waiting_points());
+        !self.waiting.is_empty() || !self.offers.is_empty()
     }
 
     fn upsert(&mut self, point: Point) {

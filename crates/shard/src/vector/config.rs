@@ -1,6 +1,9 @@
 //! How a vector store is set up. Every limit is here; nothing is clamped silently.
 
-use crate::{EngineConfig, vector::VectorError};
+use crate::{
+    EngineConfig,
+    vector::{IndexConfig, VectorError},
+};
 use quintet_core::{Durability, Result};
 use quintet_log::LogConfig;
 use std::num::NonZeroUsize;
@@ -31,6 +34,10 @@ pub struct VectorConfig {
     /// How many bytes of vectors a block holds, about. Default 512 KiB; 1 KiB to 64 MiB. A block has 16 to 4096 points,
     /// whatever this says. Memory: each collection has one open block a shard, of which only used parts are touched.
     pub block_bytes: usize,
+    /// How large collections are searched unless `exact` is asked for; `None` = every search is exact. Default: a graph
+    /// from 10 000 points on. It lies in memory, and is built again after each opening, in the background: until it has a
+    /// point, that is scanned.
+    pub index: Option<IndexConfig>,
 }
 
 impl Default for VectorConfig {
@@ -50,6 +57,7 @@ impl Default for VectorConfig {
             max_collections: 1024,
             snapshot_log_bytes: 64 << 20,
             block_bytes: 512 << 10,
+            index: Some(IndexConfig::default()),
         }
     }
 }
@@ -105,6 +113,9 @@ impl VectorConfig {
             if value == 0 || value > most {
                 return refuse(field, format!("{value}; 1 to {most}"));
             }
+        }
+        if let Some(index) = &self.index {
+            index.validate()?;
         }
         if !(1 << 10..=64 << 20).contains(&self.block_bytes) {
             let reason = format!("{}; 1024 to 67108864", self.block_bytes);

@@ -52,6 +52,18 @@ pub enum VectorError {
         /// The collection's budget.
         budget_bytes: u64,
     },
+    /// More points wait for the index than may; it takes them in all the while, so try again.
+    #[error(
+        "collection `{name}`: {waiting_points} points wait for the index, at most {limit_points} may; try again"
+    )]
+    IndexBehind {
+        /// The collection.
+        name: String,
+        /// How many wait.
+        waiting_points: u64,
+        /// The configured limit.
+        limit_points: usize,
+    },
     /// Some shards did not do their part.
     #[error("{done} of {total} points were done, the outcome of the others: {cause}")]
     Partial {
@@ -118,7 +130,7 @@ impl VectorError {
             Self::OverBudget { .. } => ErrorKind::Full,
             Self::Partial { cause, .. } => cause.kind(),
             Self::ShardCount { .. } => ErrorKind::Conflict,
-            Self::Locked { .. } => ErrorKind::Unavailable,
+            Self::Locked { .. } | Self::IndexBehind { .. } => ErrorKind::Unavailable,
             Self::GivenUp => ErrorKind::Closed,
             Self::Damaged { .. } => ErrorKind::Corrupted,
             Self::Manifest { .. } => ErrorKind::Poisoned,

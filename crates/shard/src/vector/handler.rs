@@ -7,10 +7,12 @@
 use crate::{
     ShardId,
     vector::{
-        PointId, VectorConfig, VectorMessage, VectorReply,
+        Hit, PointId, VectorConfig, VectorMessage, VectorReply,
+        block::Block,
         catalogue::Collection,
         collection::Part,
-        message::Ask,
+        index::{Port, Walk},
+        message::{Ask, Prepared},
         record::{Change, Writer},
         recovery,
         snapshot::Snapshots,
@@ -22,7 +24,11 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
     task::Waker,
+    time::Duration,
 };
+
+/// How often a shard looks how far the indexer is, while something waits for it.
+const INDEX_POLL: Duration = Duration::from_millis(20);
 
 /// A change that was logged.
 struct Staged {
@@ -48,6 +54,8 @@ pub struct VectorHandler {
     /// Everything up to here is in `parts`.
     applied: Seq,
     snapshots: Snapshots,
+    indexer: Option<Port>,
+    walk: Walk,
 }
 
 impl VectorHandler {
@@ -60,9 +68,17 @@ impl VectorHandler {
         collections: impl Iterator<Item = Arc<Collection>>,
         clock: Arc<dyn Clock>,
         waker: &Waker,
+        indexer: Option<Port>,
     ) -> Result<Self> {
         let shards = config.shards().get();
-        let opened = recovery::open(shard, &directory, config, collections, Arc::clone(&clock))?;
+        let opened = recovery::open(
+            shard,
+            &directory,
+            config,
+            collections,
+            Arc::clone(&clock),
+            indexer.as_ref(),
+        )?;
         opened.log.on_progress(waker)?;
         Ok(Self {
             shard,
@@ -77,6 +93,8 @@ impl VectorHandler {
             pending: VecDeque::new(),
             coming: HashMap::new(),
             snapshots: opened.snapshots,
+            indexer,
+            walk: Walk::default(),
         })
     }
 
@@ -122,6 +140,23 @@ impl VectorHandler {
         Ok(count)
     }
 
+    /// What this shard knows of the nearest: of its own points those that the graph does not have, and for its share of
+    /// the queries those that it has, of all shards.
+    fn search(&mut self, collection: &Collection, search: &Prepared) -> Vec<Vec<Hit>> {
+        let part = self.parts.get(&collection.id);
+        let Some((graph, ef)) = &search.graph else {
+            return part.map_or_else(|| search.no_hits(), |part| part.scan(search, |_| false));
+        };
+        let covered = |block: &Block| block.is_covered_by(graph.generation);
+        let mut hits = part.map_or_else(|| search.no_hits(), |part| part.scan(search, covered));
+        for (n, (query, hits)) in search.queries.iter().zip(&mut hits).enumerate() {
+            if (search.first + n) % self.shards == self.shard.0 {
+                hits.extend(graph.hits(collection, query, *ef, search, &mut self.walk));
+            }
+        }
+        hits
+    }
+
     fn stage(&mut self, collection: Arc<Collection>, record: &[u8], change: Change) -> Result<()> {
         self.log.append(record)?;
         self.snapshots.logged(record.len());
@@ -158,7 +193,7 @@ impl VectorHandler {
             }
             let (shard, block_bytes) = (self.shard.0, self.block_bytes);
             let part = self.parts.entry(collection.id);
-            part.or_insert_with(|| Part::new(collection, shard, block_bytes))
+            part.or_insert_with(|| Part::new(collection, shard, block_bytes, self.indexer.clone()))
                 .apply(change);
         }
     }
@@ -194,10 +229,7 @@ impl MessageHandler<VectorMessage> for VectorHandler {
             Ask::Scroll { after, limit, with } => VectorReply::Points(
                 part.map_or_else(Vec::new, |part| part.scroll(after.as_ref(), limit, with)),
             ),
-            Ask::Search(search) => VectorReply::Hits(part.map_or_else(
-                || search.queries.iter().map(|_| Vec::new()).collect(),
-                |part| part.scan(&search, |_| false),
-            )),
+            Ask::Search(search) => VectorReply::Hits(self.search(&collection, &search)),
         })
     }
 
@@ -258,6 +290,11 @@ impl MessageHandler<VectorMessage> for VectorHandler {
                     .begin(place, &self.directory, &self.log, self.applied, parts);
             }
         }
-        more.then(|| Deadline(self.clock.now()))
+        if more {
+            return Some(Deadline(self.clock.now()));
+        }
+        let parts = self.parts.values_mut();
+        let waits = parts.fold(false, |waits, part| part.tell_indexer() | waits);
+        waits.then(|| Deadline::after(&*self.clock, INDEX_POLL))
     }
 }

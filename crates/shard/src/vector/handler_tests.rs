@@ -132,6 +132,7 @@ impl VectorSubject {
             [Arc::clone(&ALIVE)].into_iter(),
             Arc::new(SystemClock),
             Waker::noop(),
+            None,
         );
         Self {
             directory,
@@ -187,7 +188,7 @@ impl Drop for VectorSubject {
 fn a_shard_goes_on_while_its_snapshot_waits_for_the_disk() {
     let mut subject = VectorSubject::with(MemDirectory::new(), Durability::Relaxed);
     let items = NonZeroUsize::MIN;
-    let mut write = |subject: &mut VectorSubject, n: u64| {
+    let write = |subject: &mut VectorSubject, n: u64| {
         subject
             .handler()
             .handle(VectorProbe::write(n % 50))

@@ -1,6 +1,6 @@
 //! What a client asks a shard, and what it answers. Batches were validated by the client; a shard trusts their shape.
 
-use crate::vector::{Filter, Payload, Point, PointId, catalogue::Collection};
+use crate::vector::{Filter, Payload, Point, PointId, catalogue::Collection, index::Graph};
 use quintet_core::Message;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct With {
     pub vector: bool,
 }
 
-/// A question for the nearest points. Exact: every point that passes the filter is compared.
+/// A question for the nearest points.
 #[derive(Clone, Debug)]
 pub struct Search {
     /// One or several vectors; all share the rest.
@@ -24,6 +24,12 @@ pub struct Search {
     pub filter: Option<Filter>,
     /// What a hit contains.
     pub with: With,
+    /// Whether every point that passes the filter is compared. Otherwise the collection's graph is followed, if it has
+    /// one: much faster, and some of the nearest may be missed. With a filter, or below the configured size of a
+    /// collection, every search is exact. Default `false`.
+    pub exact: bool,
+    /// How many candidates a search that follows the graph keeps, at least `k`: more finds more. `None` = as configured.
+    pub ef: Option<usize>,
 }
 
 impl Search {
@@ -41,7 +47,23 @@ impl Search {
             k,
             filter: None,
             with: With::default(),
+            exact: false,
+            ef: None,
         }
+    }
+
+    /// Every point is compared.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// How many candidates are kept on the way through the graph.
+    #[must_use]
+    pub fn ef(mut self, ef: usize) -> Self {
+        self.ef = Some(ef);
+        self
     }
 
     /// Only points for which this holds.
@@ -91,6 +113,29 @@ pub(crate) struct Prepared {
     pub(crate) k: usize,
     pub(crate) filter: Option<Filter>,
     pub(crate) with: With,
+    /// The graph to follow, with how many candidates. Which shard does so for the first query; the next one does for the
+    /// second.
+    pub(crate) graph: Option<(Arc<Graph>, usize)>,
+    pub(crate) first: usize,
+}
+
+impl Prepared {
+    /// Nothing, for every query.
+    pub(crate) fn no_hits(&self) -> Vec<Vec<Hit>> {
+        self.queries.iter().map(|_| Vec::new()).collect()
+    }
+
+    /// The same, of every point.
+    pub(crate) fn without_graph(&self) -> Self {
+        Self {
+            queries: self.queries.clone(),
+            k: self.k,
+            filter: self.filter.clone(),
+            with: self.with,
+            graph: None,
+            first: 0,
+        }
+    }
 }
 
 /// What one shard is asked. Made by [`VectorClient`](crate::vector::VectorClient) only.

@@ -1,8 +1,11 @@
-//! Vectors on shards: durable collections, searched exactly by every shard at once.
+//! Vectors on shards: durable collections, searched exactly by every shard at once, or by a graph over all shards' points.
 //!
 //! A point lives at the shard that its id hashes to, and only that shard's thread touches it. A write is validated whole
 //! before any of it is sent, is logged by its shards, and becomes visible when it is as durable as configured. A search
 //! goes to all shards and their nearest are merged; ties break by id, so results do not depend on the number of shards.
+//!
+//! A search without a filter in a collection of many points follows a graph, unless `exact` is asked for: it may then miss
+//! some of the nearest, and what it does answer is there, with exactly its score.
 //!
 //! ```
 //! use quintet_core::SystemClock;
@@ -34,6 +37,7 @@ mod filter;
 mod handler;
 #[cfg(test)]
 mod handler_tests;
+mod index;
 mod message;
 mod point;
 mod record;
@@ -51,6 +55,7 @@ pub use directories::Directories;
 pub use error::VectorError;
 pub use filter::{Bounds, Filter};
 pub use handler::VectorHandler;
+pub use index::IndexConfig;
 pub use message::{Hit, Search, VectorMessage, VectorReply, With};
 pub use point::{Payload, Point, PointId};
 pub use store::VectorStore;

@@ -9,6 +9,7 @@ use crate::{
         VectorConfig, VectorError,
         catalogue::Collection,
         collection::Part,
+        index::Port,
         record::{self, Change},
         snapshot::Snapshots,
     },
@@ -33,11 +34,14 @@ pub(super) fn open(
     config: &VectorConfig,
     collections: impl Iterator<Item = Arc<Collection>>,
     clock: Arc<dyn Clock>,
+    indexer: Option<&Port>,
 ) -> Result<Opened> {
     let mut parts: HashMap<u64, Part> = collections
         .map(|collection| {
             collection.begin_run(shard.0);
-            (collection.id, Part::new(collection, shard.0, config.block_bytes))
+            let mut part = Part::new(collection, shard.0, config.block_bytes, indexer.cloned());
+            part.recovering(true);
+            (part.collection.id, part)
         })
         .collect();
     let mut is_first = true;
@@ -58,6 +62,7 @@ pub(super) fn open(
             replay(&mut parts, record)
         },
     )?;
+    parts.values_mut().for_each(|part| part.recovering(false));
     let held_bytes = parts.values().map(Part::used_bytes).sum();
     let snapshots = Snapshots::new(config.snapshot_log_bytes, held_bytes, logged_bytes);
     Ok(Opened {

@@ -4,8 +4,10 @@ use crate::{
     RoundRobin, ShardEngine, ShardId, ShardStats,
     manifest::Manifest,
     vector::{
-        Directories, VectorClient, VectorConfig, VectorHandler, VectorMessage, catalogue::Catalogue,
+        Directories, VectorClient, VectorConfig, VectorHandler, VectorMessage,
+        catalogue::Catalogue,
         directories::Lock,
+        index::{Indexer, Watch},
     },
 };
 use quintet_core::{Clock, Error, ErrorKind, Result};
@@ -22,12 +24,16 @@ pub(super) struct Commons {
     /// Counts the catalogue's changes: clients look at it, and at the catalogue when it has moved.
     pub(super) version: AtomicU64,
     pub(super) config: VectorConfig,
+    /// Whether graphs are being built.
+    pub(super) indexing: Option<Watch>,
 }
 
 /// Collections of vectors on shards.
 pub struct VectorStore {
     engine: ShardEngine<VectorMessage, VectorHandler>,
     commons: Arc<Commons>,
+    /// Builds the graphs.
+    indexer: Manifest<Option<Indexer>>,
     /// Let go of when the shards have closed their files: fields are dropped in this order.
     lock: Manifest<Option<Lock>>,
 }
@@ -53,11 +59,17 @@ impl VectorStore {
         }
         let catalogue = Catalogue::open(&*root, shards, config.max_collections)?;
         let engine_config = config.engine.clone();
+        let indexer = match config.index.clone() {
+            Some(index) => Some(Indexer::start(index, config.block_bytes)?),
+            None => None,
+        };
+        let port = indexer.as_ref().map(Indexer::port);
         let commons = Arc::new(Commons {
             root,
             catalogue: Manifest::new(catalogue),
             version: AtomicU64::new(1),
             config,
+            indexing: indexer.as_ref().map(Indexer::watch),
         });
         let (for_shards, shard_clock) = (Arc::clone(&commons), Arc::clone(&clock));
         let engine = ShardEngine::open_with_waker(engine_config, clock, move |shard: ShardId, waker| {
@@ -71,12 +83,14 @@ impl VectorStore {
                 collections.values().cloned(),
                 Arc::clone(&shard_clock),
                 &waker,
+                port.clone(),
             )
         })?;
         let lock = Manifest::new(lock);
         Ok(Self {
             engine,
             commons,
+            indexer: Manifest::new(indexer),
             lock,
         })
     }
@@ -110,6 +124,7 @@ impl VectorStore {
     /// As [`ShardEngine::shutdown`].
     pub fn close(&self) -> Result<()> {
         let ended = self.engine.shutdown();
+        drop(self.indexer.with(Option::take));
         self.lock.with(Option::take);
         ended
     }

@@ -127,6 +127,9 @@ pub(super) fn search(
 ) -> Result<Prepared, VectorError> {
     limit("k", search.k, config)?;
     filter(search.filter.as_ref())?;
+    if let Some(ef) = search.ef.filter(|ef| *ef == 0 || *ef > config.max_k) {
+        return Err(VectorError::field("ef", format!("{ef}; 1 to {}", config.max_k)));
+    }
     let count = search.queries.len();
     if count == 0 || count > config.max_queries {
         return Err(VectorError::field(
@@ -150,10 +153,17 @@ pub(super) fn search(
             scale: scale_of(collection.spec.metric, query),
         });
     }
+    let ef = search.ef.or(config.index.as_ref().map(|index| index.search_ef));
+    let ef = ef.unwrap_or(search.k).max(search.k);
+    // With a filter most of what is found on the way could be in vain.
+    let may_follow = !search.exact && search.filter.is_none();
+    let graph = collection.graph().filter(|_| may_follow);
     Ok(Prepared {
         queries,
         k: search.k,
         filter: search.filter,
         with: search.with,
+        graph: graph.map(|graph| (graph, ef)),
+        first: 0,
     })
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod embeddings;
+mod index;
 mod refusals;
 mod use_cases;
 

@@ -4,7 +4,8 @@ use super::{config, open, spec, with_collection};
 use crate::engine::count;
 use quintet_core::{Durability, ErrorKind, SystemClock};
 use quintet_shard::vector::{
-    Directories, Filter, Metric, Payload, Point, Search, Spec, VectorConfig, VectorError, VectorStore, With,
+    Directories, Filter, IndexConfig, Metric, Payload, Point, Search, Spec, VectorConfig, VectorError,
+    VectorStore, With,
 };
 use std::sync::Arc;
 
@@ -62,6 +63,8 @@ fn a_search_that_cannot_be_answered_is_refused_by_field() {
     let cases = [
         (Search::new(vec![0.0, 0.0], 0), "k: 0; 1 to 10000"),
         (Search::new(vec![0.0, 0.0], 10_001), "k: 10001"),
+        (Search::new(vec![0.0, 0.0], 1).ef(0), "ef: 0; 1 to 10000"),
+        (Search::new(vec![0.0, 0.0], 1).ef(10_001), "ef: 10001"),
         (Search::new(vec![0.0], 1), "query 0: 1 numbers"),
         (
             Search::many(vec![vec![0.0, 0.0], vec![0.0, f32::NAN]], 1),
@@ -280,6 +283,19 @@ fn settings_and_shard_counts_that_do_not_fit_are_refused() {
             .to_string()
             .contains("max_batch_bytes")
     );
+    let index = |change: fn(&mut IndexConfig)| {
+        let mut config = VectorConfig::default();
+        config.index.as_mut().map(change);
+        config.validate().unwrap_err().to_string()
+    };
+    assert!(index(|index| index.links = 3).contains("index.links: 3; 4 to 64"));
+    assert!(index(|index| index.build_ef = 15).contains("index.build_ef: 15; 16"));
+    assert!(index(|index| index.max_waiting_points = 19_999).contains("max_waiting_points"));
+    let over = VectorConfig {
+        block_bytes: 1000,
+        ..VectorConfig::default()
+    };
+    assert!(over.validate().unwrap_err().to_string().contains("block_bytes"));
     let folder = tempfile::tempdir().unwrap();
     let on_disk = |shards| Directories::on_disk(folder.path(), count(shards)).unwrap();
     let store = open(config(2, Durability::Full), on_disk(2));

@@ -138,7 +138,7 @@ fn what_many_threads_insert_is_counted_and_found_to_the_last() {
     }
     for n in (0..4 * EACH).step_by(997) {
         let query = vec![(n / 100) as f32, (n % 100) as f32];
-        let hits = client.search("c", Search::new(query, 1)).unwrap();
+        let hits = client.search("c", Search::new(query, 1).exact()).unwrap();
         assert_eq!((&hits[0].id, hits[0].score), (&n.into(), 0.0));
     }
 }
