@@ -4,7 +4,8 @@ use crate::{
     Caller, RoundRobin, ShardId, shard_of,
     vector::{
         Filter, Hit, Info, Point, PointId, Search, Spec, VectorError, VectorMessage, VectorReply, With,
-        catalogue::{Collection, Collections},
+        catalogue::Collections,
+        entry::Collection,
         index::Watch,
         message::{Ask, Prepared},
         store::Commons,

@@ -8,7 +8,7 @@ use crate::{
         Filter, Metric, Payload, Point, PointId, With,
         arena::Arena,
         block::{Block, Row, Shape},
-        catalogue::Collection,
+        entry::Collection,
         index::{Offer, Port, Refused},
         record::Change,
     },

@@ -9,8 +9,8 @@ use crate::{
     vector::{
         Hit, PointId, VectorConfig, VectorMessage, VectorReply,
         block::Block,
-        catalogue::Collection,
         collection::Part,
+        entry::Collection,
         index::{Port, Walk},
         message::{Ask, Prepared},
         record::{Change, Writer},

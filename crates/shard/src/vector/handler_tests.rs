@@ -2,7 +2,8 @@
 
 use super::{
     VectorConfig, VectorHandler, VectorMessage, VectorReply,
-    catalogue::{Collection, Metric, Spec},
+    catalogue::{Metric, Spec},
+    entry::Collection,
     message::{Ask, With},
     point::{Point, PointId},
 };
@@ -40,7 +41,7 @@ fn collection(id: u64) -> Arc<Collection> {
 static ALIVE: LazyLock<Arc<Collection>> = LazyLock::new(|| collection(1));
 static DROPPED: LazyLock<Arc<Collection>> = LazyLock::new(|| {
     let dropped = collection(2);
-    dropped.set_dropped();
+    dropped.set_removed(true);
     dropped
 });
 

@@ -1,6 +1,6 @@
 //! What a client asks a shard, and what it answers. Batches were validated by the client; a shard trusts their shape.
 
-use crate::vector::{Filter, Payload, Point, PointId, catalogue::Collection, index::Graph};
+use crate::vector::{Filter, Payload, Point, PointId, entry::Collection, index::Graph};
 use quintet_core::Message;
 use std::sync::Arc;
 

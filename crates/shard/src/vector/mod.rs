@@ -32,6 +32,7 @@ mod client;
 mod collection;
 mod config;
 mod directories;
+mod entry;
 mod error;
 mod filter;
 mod handler;

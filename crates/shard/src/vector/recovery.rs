@@ -7,8 +7,8 @@ use crate::{
     ShardId,
     vector::{
         VectorConfig, VectorError,
-        catalogue::Collection,
         collection::Part,
+        entry::Collection,
         index::Port,
         record::{self, Change},
         snapshot::Snapshots,

@@ -2,8 +2,8 @@
 
 use crate::vector::{
     Filter, Metric, Point, PointId, Search, VectorConfig, VectorError,
-    catalogue::Collection,
     collection::{cost_bytes, payload_len, scale_of},
+    entry::Collection,
     message::{Prepared, Query},
     record,
 };

@@ -11,7 +11,7 @@ use crate::{
     vector::{
         Hit,
         block::{Block, Shape},
-        catalogue::Collection,
+        entry::Collection,
         message::{Prepared, Query},
         scan::{hit, key_of},
         topk::Candidate,

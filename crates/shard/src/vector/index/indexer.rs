@@ -7,7 +7,7 @@
 use super::{Graph, IndexConfig, Walk};
 use crate::vector::{
     block::{Block, Shape},
-    catalogue::Collection,
+    entry::Collection,
 };
 use quintet_core::{Error, Result};
 use std::{
