@@ -4,10 +4,11 @@
 use super::{
     Shared,
     path::Path,
+    raw::Plain,
     state::State,
     value::Value,
     write::{Merge, Op, Write},
-    zone::Capability,
+    zone::{Capability, Zone},
 };
 use crate::{
     Error, Isolation,
@@ -16,33 +17,27 @@ use crate::{
 
 impl State {
     /// Sets a value or removes it.
-    pub(crate) fn put(&mut self, shared: &Shared, path: &Path, value: Option<Value>) -> Step<()> {
-        if let Some(value) = &value {
-            shared.check_size(path, value).map_err(Abort::failed)?;
-        }
+    pub(crate) fn put(&mut self, shared: &Shared, name: &str, value: Option<Value>) -> Step<()> {
         let needs: &[Capability] = if value.is_some() {
             &[Capability::Update]
         } else {
             &[Capability::Delete]
         };
-        self.write(shared, path, needs, Op::Set(value))
+        self.write(shared, name, needs, Op::Set(value))
     }
 
     /// Changes a value without having seen it.
-    pub(crate) fn merge(&mut self, shared: &Shared, path: &Path, merge: Merge) -> Step<()> {
+    pub(crate) fn merge(&mut self, shared: &Shared, name: &str, merge: Merge) -> Step<()> {
         let needs: &[Capability] = match &merge {
-            Merge::Append(item) => {
-                shared.check_size(path, item).map_err(Abort::failed)?;
-                &[Capability::Update, Capability::Append]
-            }
+            Merge::Append(_) => &[Capability::Update, Capability::Append],
             Merge::Increment(_) | Merge::Own(_) => &[Capability::Update],
         };
-        self.write(shared, path, needs, Op::Merge(vec![merge]))
+        self.write(shared, name, needs, Op::Merge(merge, Vec::new()))
     }
 
-    fn write(&mut self, shared: &Shared, path: &Path, needs: &[Capability], op: Op) -> Step<()> {
+    fn write(&mut self, shared: &Shared, name: &str, needs: &[Capability], op: Op) -> Step<()> {
         if self.isolation == Isolation::Raw {
-            return self.write_through(shared, path, needs, &op);
+            return self.write_through(shared, name, needs, &op);
         }
         if self.writes.len() >= shared.config.max_writes {
             return Err(Abort::failed(Error::TooLarge {
@@ -52,13 +47,19 @@ impl State {
                 limit: shared.config.max_writes,
             }));
         }
-        self.buffer(shared, path, needs, op)
+        self.buffer(shared, name, needs, op)
     }
 
     /// A raw transaction commits each write alone. What makes or removes a key can lose against another one; nothing of
     /// it has happened then, and it is tried again.
-    fn write_through(&mut self, shared: &Shared, path: &Path, needs: &[Capability], op: &Op) -> Step<()> {
-        if let Some(done) = shared.raw_at_once(path.as_str(), needs, op, self.admin, self.label) {
+    fn write_through(&mut self, shared: &Shared, name: &str, needs: &[Capability], op: &Op) -> Step<()> {
+        if let Some(plain) = Plain::of(op)
+            && shared.raw_plain(name, plain, self.admin, self.label)
+        {
+            self.written = true;
+            return Ok(());
+        }
+        if let Some(done) = shared.raw_at_once(name, needs, op, self.admin, self.label) {
             self.written |= done.is_ok();
             return done.map_err(Abort::failed);
         }
@@ -67,7 +68,7 @@ impl State {
             self.forget_reads();
             self.reads.begin(&shared.domain, Isolation::Raw, false);
             let done = self
-                .buffer(shared, path, needs, op.clone())
+                .buffer(shared, name, needs, op.clone())
                 .and_then(|()| self.commit(shared));
             match done {
                 Err(Abort(Cause::Conflict)) => std::thread::yield_now(),
@@ -80,24 +81,29 @@ impl State {
         }
     }
 
-    fn buffer(&mut self, shared: &Shared, path: &Path, needs: &[Capability], op: Op) -> Step<()> {
-        if let Some(at) = if self.writes.is_empty() {
-            None
-        } else {
-            self.own(path.as_str(), shared)
-        } {
-            return self.rewrite(shared, path, needs, at, op);
+    fn buffer(&mut self, shared: &Shared, name: &str, needs: &[Capability], op: Op) -> Step<()> {
+        if let Some(at) = self.made_at(name) {
+            let path = shared.path(name)?;
+            check_op(shared, &path, Zone::of(&path), &op)?;
+            return self.rewrite(shared, &path, needs, at, op);
         }
-        let Some(cell) = shared.index.get(path.as_str()) else {
+        let Some(cell) = shared.index.get(name) else {
+            let path = Path::new(name)?;
+            let zone = Zone::of(&path);
+            check_op(shared, &path, zone, &op)?;
             if !matches!(op, Op::Set(None)) {
-                return self.create(shared, path, op);
+                return self.create(shared, &path, op);
             }
             // Nothing to remove. That it is not there is what the transaction has seen.
-            self.permit(path, needs)?;
-            return self.look(shared, path).map(|_| ());
+            self.permit(&path, zone, needs)?;
+            return self.look(shared, &path).map(|_| ());
         };
-        self.permit(path, needs)?;
-        if cell.born() > self.began && self.isolation == Isolation::Hybrid && !self.reads.reads().is_empty() {
+        check_op(shared, &cell.path, cell.zone, &op)?;
+        if let Some(at) = self.position(cell.slot) {
+            return self.rewrite(shared, &cell.path, needs, at, op);
+        }
+        self.permit(&cell.path, cell.zone, needs)?;
+        if self.isolation == Isolation::Hybrid && cell.born() > self.began && !self.reads.reads().is_empty() {
             // The attempt may have read a former value of the path, in a cell that is gone.
             self.reads.add_rival(cell.slot);
             return Err(Abort::CONFLICT);
@@ -107,7 +113,7 @@ impl State {
             Isolation::Safe | Isolation::Raw => None,
         };
         if matches!(op, Op::Set(None)) {
-            self.touch_gaps(shared, path);
+            self.touch_gaps(shared, &cell.path);
         }
         self.push(Write::cell(cell, seen, op, false));
         Ok(())
@@ -115,30 +121,35 @@ impl State {
 
     /// A second write of the same path.
     fn rewrite(&mut self, shared: &Shared, path: &Path, needs: &[Capability], at: usize, op: Op) -> Step<()> {
-        let (is_there, creates) = match &self.writes[at].op {
-            Op::Set(value) => (value.is_some(), self.writes[at].creates),
-            Op::Touch | Op::Merge(_) => (true, self.writes[at].creates),
-        };
-        if is_there && !creates {
-            self.permit(path, needs)?;
+        let is_there = !matches!(self.writes[at].op, Op::Set(None));
+        if is_there && !self.writes[at].creates {
+            self.permit(path, Zone::of(path), needs)?;
         }
         if matches!(op, Op::Set(None)) {
             self.touch_gaps(shared, path);
         }
         let op = match (op, &mut self.writes[at].op) {
-            (Op::Merge(more), Op::Merge(merges)) => {
-                merges.extend(more);
+            (Op::Merge(next, _), Op::Merge(_, more)) => {
+                more.push(next);
                 return Ok(());
             }
-            (Op::Merge(more), Op::Set(value)) => {
-                let merged = more
-                    .iter()
-                    .try_fold(value.clone(), |value, merge| merge.apply(path, value).map(Some));
-                Op::Set(merged.map_err(Abort::failed)?)
+            (Op::Merge(next, _), Op::Set(value)) => {
+                let merged = next.apply(path, value.clone()).map_err(Abort::failed)?;
+                Op::Set(Some(merged))
             }
             (op, _) => op,
         };
         self.writes[at].op = op;
         Ok(())
+    }
+}
+
+/// Refuses a value that is too large. What a merge gives is measured when it commits.
+fn check_op(shared: &Shared, path: &Path, zone: Zone, op: &Op) -> Step<()> {
+    match op {
+        Op::Set(Some(value)) | Op::Merge(Merge::Append(value), _) => shared
+            .check_size(path.as_str(), zone, value)
+            .map_err(Abort::failed),
+        Op::Set(None) | Op::Touch | Op::Merge(..) => Ok(()),
     }
 }

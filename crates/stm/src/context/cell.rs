@@ -1,10 +1,13 @@
 //! [`Cell`]: one versioned value of a context, with the older values that living snapshots still need.
 //!
 //! A cell whose value is `None` is *gone*: it has left the index, and whoever still holds it must look its path up again.
-//! Invariant: `held` changes only while the slot is sealed. Its lock is therefore never contended by two writers; it
-//! keeps a reader's copy whole.
+//! A small value is told by its *form* and the bits of the slot, so reading and writing it takes no lock; only what is
+//! behind an `Arc` is in `held`.
+//!
+//! Invariants: everything changes only while the slot is sealed, by the sealer. A reader may therefore see a form and bits
+//! that do not belong together, but then the slot's word has changed when it looks again, and it reads again.
 
-use super::{path::Path, value::Value, zone::Zone};
+use super::{form::Form, path::Path, value::Value, zone::Zone};
 use crate::{
     primitive::Spin,
     protocol::{
@@ -16,8 +19,8 @@ use crate::{
 use std::{
     collections::VecDeque,
     sync::{
-        PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
 };
 
@@ -25,6 +28,11 @@ use std::{
 pub(crate) struct Cell {
     pub(crate) path: Path,
     pub(crate) zone: Zone,
+    /// A [`Form`]. `Release` and `Acquire`, as the slot's bits: who sees a new form sees at least the seal when it looks at
+    /// the word again.
+    form: AtomicU8,
+    /// Whether `held.older` has anything.
+    has_older: AtomicBool,
     pub(crate) slot: &'static Slot,
     /// The version of the first value.
     born: AtomicU64,
@@ -33,10 +41,31 @@ pub(crate) struct Cell {
 
 #[derive(Debug, Default)]
 struct Held {
-    stamp: Stamp,
+    /// The value, if its form is [`Form::Shared`].
     value: Option<Value>,
     /// Oldest first, each with the stamp it was written with.
     older: VecDeque<(Stamp, Option<Value>)>,
+}
+
+impl Held {
+    /// Keeps what living snapshots need of the value written at `before`; `needed` is the range of their versions.
+    fn keep(&mut self, before: Stamp, old: Option<&Value>, needed: Option<(u64, u64)>) {
+        let Some((oldest, newest)) = needed else {
+            self.older.clear();
+            return;
+        };
+        // What is newer than every snapshot is needed by none: a hot value keeps one old version a snapshot.
+        if before.version() <= newest {
+            self.older.push_back((before, old.cloned()));
+        }
+        while self
+            .older
+            .get(1)
+            .is_some_and(|(stamp, _)| stamp.version() <= oldest)
+        {
+            self.older.pop_front();
+        }
+    }
 }
 
 impl Cell {
@@ -45,74 +74,106 @@ impl Cell {
         Self {
             zone: Zone::of(&path),
             path,
+            form: AtomicU8::new(Form::Gone as u8),
+            has_older: AtomicBool::new(false),
             slot: pool::take(),
             born: AtomicU64::new(0),
             held: RwLock::default(),
         }
     }
 
-    fn held(&self) -> std::sync::RwLockReadGuard<'_, Held> {
+    fn held(&self) -> RwLockReadGuard<'_, Held> {
         self.held.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The value that is there now, whole.
+    fn held_mut(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn form(&self) -> Form {
+        Form::from_u8(self.form.load(Ordering::Acquire))
+    }
+
+    /// The value that is there now. Whole only if the slot's word is the same before and after, or sealed by the caller.
+    #[inline]
     pub(crate) fn load(&self) -> Option<Value> {
-        self.held().value.clone()
+        match self.form() {
+            Form::Shared => self.held().value.clone(),
+            form => form.value(self.slot.bits()),
+        }
     }
 
     /// Replaces the value and answers the old one, for the caller to drop. Only by the sealer. `needed` is the range of
     /// versions that living snapshots have.
+    #[inline]
     pub(crate) fn store(
         &self,
         stamp: Stamp,
         value: Option<Value>,
         needed: Option<(u64, u64)>,
     ) -> Option<Value> {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        self.replace(&mut held, stamp, value, needed)
-    }
-
-    /// As [`store`](Self::store), with a value made from the one that is there. `None` = there is none.
-    pub(crate) fn update<E>(
-        &self,
-        stamp: Stamp,
-        needed: Option<(u64, u64)>,
-        make: impl FnOnce(&Value) -> Result<Value, E>,
-    ) -> Option<Result<Option<Value>, E>> {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let made = make(held.value.as_ref()?);
-        Some(made.map(|value| self.replace(&mut held, stamp, Some(value), needed)))
-    }
-
-    fn replace(
-        &self,
-        held: &mut Held,
-        stamp: Stamp,
-        value: Option<Value>,
-        needed: Option<(u64, u64)>,
-    ) -> Option<Value> {
-        let before = std::mem::replace(&mut held.stamp, stamp);
+        let before = self.slot.word().stamp();
         if before == Stamp::ORIGIN {
             self.born.store(stamp.version(), Ordering::Release);
         }
-        let old = std::mem::replace(&mut held.value, value);
-        match needed {
-            None if held.older.is_empty() => {}
-            None => held.older.clear(),
-            Some((oldest, newest)) => {
-                // What is newer than every snapshot is needed by none: a hot value keeps one old version a snapshot.
-                if before.version() <= newest {
-                    held.older.push_back((before, old.clone()));
-                }
-                while held
-                    .older
-                    .get(1)
-                    .is_some_and(|(stamp, _)| stamp.version() <= oldest)
-                {
-                    held.older.pop_front();
-                }
-            }
+        let (was, is) = (self.form(), Form::of(value.as_ref()));
+        let bits = value.as_ref().and_then(Form::bits);
+        let is_plain = was != Form::Shared && is != Form::Shared;
+        let old = if is_plain && needed.is_none() && !self.has_older.load(Ordering::Relaxed) {
+            was.value(self.slot.bits())
+        } else {
+            self.store_held(before, value, needed)
+        };
+        if let Some(bits) = bits {
+            self.slot.set_bits(bits);
         }
+        if was != is {
+            self.form.store(is as u8, Ordering::Release);
+        }
+        old
+    }
+
+    /// As [`store`](Self::store) for a number that is there and a sum that fits. False = it does not, or more than the
+    /// bits would change; nothing has happened then.
+    #[inline]
+    pub(crate) fn add(&self, delta: i64, needed: Option<(u64, u64)>) -> bool {
+        if self.form() != Form::Int || needed.is_some() || self.has_older.load(Ordering::Relaxed) {
+            return false;
+        }
+        let sum = self.slot.bits().cast_signed().checked_add(delta);
+        sum.inspect(|sum| self.slot.set_bits(sum.cast_unsigned()))
+            .is_some()
+    }
+
+    /// As [`store`](Self::store) for a value that is there and one that both fit the bits. False as for
+    /// [`add`](Self::add).
+    #[inline]
+    pub(crate) fn replace(&self, value: &Value, needed: Option<(u64, u64)>) -> bool {
+        let (was, is) = (self.form(), Form::of(Some(value)));
+        let is_plain = !matches!(was, Form::Shared | Form::Gone) && is != Form::Shared;
+        if !is_plain || needed.is_some() || self.has_older.load(Ordering::Relaxed) {
+            return false;
+        }
+        if let Some(bits) = Form::bits(value) {
+            self.slot.set_bits(bits);
+        }
+        if was != is {
+            self.form.store(is as u8, Ordering::Release);
+        }
+        true
+    }
+
+    /// The part of [`store`](Self::store) that needs the lock.
+    fn store_held(&self, before: Stamp, value: Option<Value>, needed: Option<(u64, u64)>) -> Option<Value> {
+        let mut held = self.held_mut();
+        let value = value.filter(|value| Form::of(Some(value)) == Form::Shared);
+        let shared = std::mem::replace(&mut held.value, value);
+        let old = match self.form() {
+            Form::Shared => shared,
+            form => form.value(self.slot.bits()),
+        };
+        held.keep(before, old.as_ref(), needed);
+        self.has_older.store(!held.older.is_empty(), Ordering::Relaxed);
         old
     }
 
@@ -123,31 +184,29 @@ impl Cell {
 
     /// The latest value and its stamp, outside a transaction.
     pub(crate) fn read(&self) -> (Option<Value>, Stamp) {
-        self.stable(|held| (held.value.clone(), held.stamp))
+        self.stable(|stamp| (self.load(), stamp))
     }
 
     /// The value at a version that a snapshot has registered.
     pub(crate) fn read_at(&self, version: u64) -> Option<Value> {
-        self.stable(|held| {
-            if held.stamp.version() <= version {
-                return held.value.clone();
+        self.stable(|stamp| {
+            if stamp.version() <= version {
+                return self.load();
             }
-            let older = held
-                .older
-                .iter()
-                .rev()
-                .find(|(stamp, _)| stamp.version() <= version);
+            let held = self.held();
+            let mut older = held.older.iter().rev();
+            let older = older.find(|(stamp, _)| stamp.version() <= version);
             older.and_then(|(_, value)| value.clone())
         })
     }
 
     /// Looks when no commit is in its write-back.
-    fn stable<T>(&self, look: impl Fn(&Held) -> T) -> T {
+    fn stable<T>(&self, look: impl Fn(Stamp) -> T) -> T {
         let mut spin = Spin::default();
         loop {
             let before = self.slot.word();
             if !before.has(Word::SEALED) {
-                let seen = look(&self.held());
+                let seen = look(before.stamp());
                 let after = self.slot.word();
                 if !after.has(Word::SEALED) && after.stamp() == before.stamp() {
                     return seen;
@@ -159,16 +218,48 @@ impl Cell {
 
     /// Sets the first value while recovering, when nobody else knows the cell.
     pub(crate) fn restore(&self, version: u64, value: Value) {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        held.value = Some(value);
-        held.stamp = Stamp::first_of(version);
-        drop(held);
-        self.slot.publish(Stamp::first_of(version));
+        let stamp = Stamp::first_of(version);
+        drop(self.store(stamp, Some(value), None));
+        self.slot.publish(stamp);
     }
 }
 
 impl Drop for Cell {
     fn drop(&mut self) {
         pool::give_back(self.slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_follows_every_other() {
+        let values = [
+            None,
+            Some(Value::Null),
+            Some(Value::Bool(true)),
+            Some(Value::Int(-7)),
+            Some(Value::Float(0.5)),
+            Some(Value::from("text")),
+            Some(Value::from(vec![1_u8])),
+        ];
+        for needed in [None, Some((0, 9))] {
+            let cell = Cell::new(Path::new("a.b").unwrap_or_else(|error| panic!("{error}")));
+            let mut last = None;
+            for (turn, (from, to)) in values
+                .iter()
+                .flat_map(|a| values.iter().map(move |b| (a, b)))
+                .enumerate()
+            {
+                let stamp = Stamp::first_of(10 + turn as u64);
+                for value in [from, to] {
+                    assert_eq!(cell.store(stamp, value.clone(), needed), last);
+                    assert_eq!(&cell.load(), value);
+                    last.clone_from(value);
+                }
+            }
+        }
     }
 }

@@ -43,13 +43,15 @@ pub struct Message {
 
 /// Puts the effect of several change sets, oldest first, into one: the first `old` and the last `new` of each path that
 /// ends up different.
-pub(crate) fn merge<'a>(sets: impl Iterator<Item = &'a ChangeSet>) -> Vec<Change> {
+pub(crate) fn merge(sets: impl Iterator<Item = Arc<ChangeSet>>) -> Vec<Change> {
     let mut merged: std::collections::BTreeMap<Path, Change> = std::collections::BTreeMap::new();
-    for change in sets.flat_map(|set| &set.changes) {
-        merged
-            .entry(change.path.clone())
-            .and_modify(|known| known.new.clone_from(&change.new))
-            .or_insert_with(|| change.clone());
+    for set in sets {
+        for change in &set.changes {
+            merged
+                .entry(change.path.clone())
+                .and_modify(|known| known.new.clone_from(&change.new))
+                .or_insert_with(|| change.clone());
+        }
     }
     merged
         .into_values()

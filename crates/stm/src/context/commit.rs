@@ -1,13 +1,15 @@
 //! Step 5 of a context's commit: schema, key structure, history, outbox and log, while everything written is sealed.
 
 use super::{
-    Shared,
+    Shared, Value,
+    cell::Cell,
     change::{Change, ChangeSet, Message},
     journal::Draft,
+    kept::One,
     write::{Op, Unprepared, Write},
 };
 use crate::{Isolation, label::Label, primitive::lock};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 impl Shared {
     /// Step 5 of the commit: schema, structure, history, outbox, log. Answers the version, or `None` if nothing needs
@@ -21,15 +23,22 @@ impl Shared {
         at_least: u64,
     ) -> Result<Option<u64>, Unprepared> {
         for write in writes.iter() {
-            if let (Some(cell), Some(new), Op::Merge(_)) = (&write.cell, &write.new, &write.op) {
+            if let (Some(cell), Some(new), Op::Merge(..)) = (&write.cell, &write.new, &write.op) {
                 // A value that was set has been measured when it came in.
-                self.check_size(&cell.path, new)?;
+                self.check_size(cell.path.as_str(), cell.zone, new)?;
             }
         }
         let is_recorded = isolation != Isolation::Raw || self.config.record_raw || self.is_durable();
         let changes_keys = |write: &Write| write.old.is_some() != write.new.is_some();
         if !is_recorded && messages.is_empty() && !writes.iter().any(changes_keys) {
             return Ok(None);
+        }
+        if let [write] = writes
+            && messages.is_empty()
+            && let Some(one) = self.one_change(isolation, label, write)?
+        {
+            let (version, _oldest) = lock(&self.journal).enter_one(self, at_least, one);
+            return Ok(Some(version));
         }
         let mut draft = Draft {
             set: ChangeSet {
@@ -42,25 +51,20 @@ impl Shared {
             created: Vec::new(),
             removed: Vec::new(),
         };
-        {
-            let schema = self.schema.read().unwrap_or_else(PoisonError::into_inner);
-            for write in writes.iter() {
-                let Some(cell) = &write.cell else { continue };
-                if isolation != Isolation::Raw {
-                    schema.check(&cell.path, write.new.as_ref())?;
-                }
-                match (&write.old, &write.new) {
-                    (None, None) => continue,
-                    (None, Some(_)) => draft.created.push(Arc::clone(cell)),
-                    (Some(_), None) => draft.removed.push(cell.path.clone()),
-                    (Some(_), Some(_)) => {}
-                }
-                draft.set.changes.push(Change {
-                    path: cell.path.clone(),
-                    old: write.old.clone(),
-                    new: write.new.clone(),
-                });
+        for write in writes.iter() {
+            let Some(cell) = &write.cell else { continue };
+            self.keep_schema(isolation, cell, write.new.as_ref())?;
+            match (&write.old, &write.new) {
+                (None, None) => continue,
+                (None, Some(_)) => draft.created.push(Arc::clone(cell)),
+                (Some(_), None) => draft.removed.push(cell.path.clone()),
+                (Some(_), Some(_)) => {}
             }
+            draft.set.changes.push(Change {
+                path: cell.path.clone(),
+                old: write.old.clone(),
+                new: write.new.clone(),
+            });
         }
         draft.set.changes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         for cell in &draft.created {
@@ -69,7 +73,7 @@ impl Shared {
         let (created, removed) = (draft.created.clone(), draft.removed.clone());
         let entered = lock(&self.journal).enter(self, at_least, draft);
         match entered {
-            Ok(version) => {
+            Ok((version, _oldest)) => {
                 removed.iter().for_each(|path| self.index.remove(path));
                 Ok(Some(version))
             }
@@ -78,5 +82,39 @@ impl Shared {
                 Err(error.into())
             }
         }
+    }
+
+    /// The commit, if it is of the usual kind: one value replaced, nothing to log.
+    #[inline]
+    fn one_change(
+        &self,
+        isolation: Isolation,
+        label: Label,
+        write: &Write,
+    ) -> Result<Option<One>, Unprepared> {
+        let (Some(cell), Some(old), Some(new), None) = (&write.cell, &write.old, &write.new, &self.log)
+        else {
+            return Ok(None);
+        };
+        self.keep_schema(isolation, cell, Some(new))?;
+        Ok(Some(One {
+            version: 0,
+            who: label,
+            isolation,
+            path: cell.path.clone(),
+            old: old.clone(),
+            new: new.clone(),
+        }))
+    }
+
+    /// Refuses what the schema forbids. The cell is sealed.
+    #[inline]
+    fn keep_schema(&self, isolation: Isolation, cell: &Cell, new: Option<&Value>) -> Result<(), Unprepared> {
+        // `SeqCst`, and after the seal: either this sees the schema that is being set, or who sets it sees the seal.
+        if isolation == Isolation::Raw || !self.has_schema.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let schema = self.schema.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(schema.check(&cell.path, new)?)
     }
 }

@@ -13,7 +13,10 @@ use quintet_core::Commit;
 use quintet_log::Log;
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// A tree of named values, read and changed by transactions at any [level](Isolation). Clones are handles to the same
@@ -69,6 +72,7 @@ impl Context {
                 journal: Mutex::new(journal),
                 needed: Needed::new(),
                 schema: RwLock::default(),
+                has_schema: AtomicBool::new(false),
                 checkpoint: Mutex::default(),
                 delivery: Mutex::default(),
             }),
@@ -201,6 +205,8 @@ impl Context {
             let mut held = self.shared.schema.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *held, schema)
         };
+        // Before anything is looked at below: a commit that has sealed a value and does not see this is seen there.
+        self.shared.has_schema.store(true, Ordering::SeqCst);
         // From here on commits keep to it; what was there before is checked below.
         let former = swap(schema.clone());
         let checked = self.transact(&Transaction::new(Isolation::Safe).label("schema").admin(), |tx| {

@@ -8,6 +8,7 @@ use super::{
     cell::Cell,
     change::{ChangeSet, Message},
     journal::{Image, Journal, apply},
+    kept::Kept,
     record::{self, Record},
 };
 use crate::{Error, Result, primitive::lock};
@@ -87,7 +88,7 @@ impl Replayed {
         }
         journal.restore(self.base_version, self.outbox, self.last_message);
         for set in self.sets {
-            journal.push(set, self.keep);
+            journal.push(Kept::Whole(Arc::new(set)), self.keep);
         }
         journal
     }

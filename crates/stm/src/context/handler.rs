@@ -94,20 +94,20 @@ impl ContextHandler {
         let shared = &self.context.shared;
         match message {
             Keyed::Put { value, .. } => {
-                self.state.put(shared, &path, Some(Value::from(value)))?;
+                self.state.put(shared, path.as_str(), Some(Value::from(value)))?;
                 Ok(KeyedReply::Stored)
             }
             Keyed::Add { delta, .. } => {
-                let current = self.state.get(shared, &path)?;
+                let current = self.state.get(shared, path.as_str())?;
                 let sum = Keyed::add_to(bytes_of(&path, current.as_ref())?, delta)?;
-                self.state
-                    .put(shared, &path, Some(Value::from(sum.to_le_bytes().to_vec())))?;
+                let sum_bytes = Value::from(sum.to_le_bytes().to_vec());
+                self.state.put(shared, path.as_str(), Some(sum_bytes))?;
                 Ok(KeyedReply::Sum(sum))
             }
             Keyed::Delete { .. } => {
-                let is_there = self.state.get(shared, &path)?.is_some();
+                let is_there = self.state.get(shared, path.as_str())?.is_some();
                 if is_there {
-                    self.state.put(shared, &path, None)?;
+                    self.state.put(shared, path.as_str(), None)?;
                 }
                 Ok(KeyedReply::Deleted(is_there))
             }

@@ -8,6 +8,7 @@ use super::{
     Shared,
     cell::Cell,
     change::{Change, ChangeSet, Message, merge},
+    kept::{Kept, One},
     path::Path,
     record,
     value::Value,
@@ -32,7 +33,7 @@ pub(crate) struct Journal {
     /// The last commit's version.
     pub(crate) version: u64,
     /// The kept change sets, oldest first.
-    ring: VecDeque<Arc<ChangeSet>>,
+    ring: VecDeque<Kept>,
     /// The version before the first of them: the oldest that can be rebuilt.
     base_version: u64,
     pub(crate) outbox: VecDeque<Message>,
@@ -49,9 +50,29 @@ pub(crate) struct Draft {
 }
 
 impl Journal {
+    /// The version of the next commit, not below `at_least`.
+    fn next_version(&self, domain: &Domain, at_least: u64) -> u64 {
+        at_least.max(self.version + 1).max(domain.now() + 1)
+    }
+
+    /// As [`enter`](Self::enter) for a change that needs no log.
+    #[inline]
+    pub(super) fn enter_one(&mut self, shared: &Shared, at_least: u64, mut one: One) -> (u64, Option<Kept>) {
+        let version = self.next_version(&shared.domain, at_least);
+        one.version = version;
+        let oldest = self.push(Kept::One(one), shared.config.history);
+        shared.domain.tick_to(version);
+        (version, oldest)
+    }
+
     /// Gives the draft a version that is not below `at_least`, logs it, and enters it everywhere. Nothing has happened if
-    /// this fails.
-    pub(crate) fn enter(&mut self, shared: &Shared, at_least: u64, mut draft: Draft) -> Result<u64> {
+    /// this fails. Answers the version, and what has left the history, to be dropped after the lock.
+    pub(super) fn enter(
+        &mut self,
+        shared: &Shared,
+        at_least: u64,
+        mut draft: Draft,
+    ) -> Result<(u64, Option<Kept>)> {
         let Shared {
             domain,
             config: limits,
@@ -76,7 +97,7 @@ impl Journal {
                 limits.max_messages,
             ));
         }
-        let version = at_least.max(self.version + 1).max(domain.now() + 1);
+        let version = self.next_version(domain, at_least);
         draft.set.version = version;
         for (message, id) in draft.set.messages.iter_mut().zip(self.last_message + 1..) {
             message.id = id;
@@ -95,20 +116,24 @@ impl Journal {
         for path in &draft.removed {
             self.structure.remove(path);
         }
-        self.push(draft.set, limits.history);
+        let oldest = self.push(Kept::Whole(Arc::new(draft.set)), limits.history);
         domain.tick_to(version);
-        Ok(version)
+        Ok((version, oldest))
     }
 
-    /// Enters a change set that has a version, and forgets the oldest beyond `keep`.
-    pub(crate) fn push(&mut self, set: ChangeSet, keep: usize) {
-        self.version = set.version;
-        self.ring.push_back(Arc::new(set));
-        while self.ring.len() > keep {
-            if let Some(oldest) = self.ring.pop_front() {
-                self.base_version = oldest.version;
-            }
+    /// Enters a change set that has a version, and answers the oldest if there are now more than `keep`.
+    pub(super) fn push(&mut self, kept: Kept, keep: usize) -> Option<Kept> {
+        self.version = kept.version();
+        let oldest = if self.ring.len() >= keep {
+            self.ring.pop_front()
+        } else {
+            None
+        };
+        if let Some(oldest) = &oldest {
+            self.base_version = oldest.version();
         }
+        self.ring.push_back(kept);
+        oldest
     }
 
     /// Starts from a state that was stored.
@@ -125,14 +150,14 @@ impl Journal {
 
     /// The newest change sets up to a version, oldest first.
     pub(crate) fn history(&self, count: usize, newest: u64) -> Vec<Arc<ChangeSet>> {
-        let end = self.ring.partition_point(|set| set.version <= newest);
+        let end = self.ring.partition_point(|kept| kept.version() <= newest);
         let start = end.saturating_sub(count);
-        self.ring.range(start..end).cloned().collect()
+        self.ring.range(start..end).map(Kept::set).collect()
     }
 
     pub(crate) fn change_set(&self, version: u64) -> Option<Arc<ChangeSet>> {
-        let at = self.ring.binary_search_by_key(&version, |set| set.version).ok()?;
-        self.ring.get(at).cloned()
+        let at = self.ring.binary_search_by_key(&version, Kept::version).ok()?;
+        self.ring.get(at).map(Kept::set)
     }
 
     fn within(&self, version: u64, newest: u64) -> Result<()> {
@@ -147,12 +172,12 @@ impl Journal {
         })
     }
 
-    fn between(&self, after: u64, up_to: u64) -> impl Iterator<Item = &ChangeSet> {
-        let start = self.ring.partition_point(|set| set.version <= after);
-        self.ring
-            .range(start..)
-            .map(Arc::as_ref)
-            .take_while(move |set| set.version <= up_to)
+    fn between(&self, after: u64, up_to: u64) -> impl Iterator<Item = Arc<ChangeSet>> {
+        let start = self.ring.partition_point(|kept| kept.version() <= after);
+        let range = self.ring.range(start..);
+        range
+            .take_while(move |kept| kept.version() <= up_to)
+            .map(Kept::set)
     }
 
     /// What is different at `to` from `from`, by what was recorded. Neither may be beyond `newest`.
@@ -172,8 +197,8 @@ impl Journal {
     /// The change sets after a version, newest first: what to undo to get back to it.
     pub(crate) fn since(&self, version: u64, newest: u64) -> Result<Vec<Arc<ChangeSet>>> {
         self.within(version, newest)?;
-        let newer = self.ring.iter().rev().take_while(|set| set.version > version);
-        Ok(newer.cloned().collect())
+        let newer = self.ring.iter().rev().take_while(|kept| kept.version() > version);
+        Ok(newer.map(Kept::set).collect())
     }
 
     /// Registers a snapshot and answers its version. From then on every cell keeps what it needs. O(log snapshots).

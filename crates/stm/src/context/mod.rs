@@ -6,8 +6,8 @@
 //! | `tx`, `state`, `buffer`, `tree` | one attempt: what its body may do, what it has read, what it writes, keys made and removed |
 //! | `write`, `commit` | a buffered write, and what a commit records |
 //! | `raw` | the short way of a raw write |
-//! | `cell`, `index` | versioned values, and finding them |
-//! | `journal` | the order of commits: versions, history, outbox, log |
+//! | `cell`, `form`, `index` | versioned values, and finding them |
+//! | `journal`, `kept` | the order of commits: versions, history, outbox, log |
 //! | `snapshot` | a frozen view |
 //! | `record`, `durable` | bytes in the log, and the way back from them |
 //! | `horizon` | what is durable enough to be reported |
@@ -22,10 +22,12 @@ mod config;
 #[expect(clippy::module_inception, reason = "the file named after its type")]
 mod context;
 mod durable;
+mod form;
 mod handler;
 mod horizon;
 mod index;
 mod journal;
+mod kept;
 mod path;
 mod raw;
 mod record;
@@ -58,7 +60,7 @@ use horizon::Horizon;
 use index::Index;
 use journal::{Journal, Needed};
 use quintet_log::{Directory, Log};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, atomic::AtomicBool};
 
 /// What all handles of one context share.
 struct Shared {
@@ -69,6 +71,8 @@ struct Shared {
     journal: Mutex<Journal>,
     needed: Needed,
     schema: RwLock<Schema>,
+    /// Whether there is, or is about to be, a schema.
+    has_schema: AtomicBool,
     /// A durable context has one.
     log: Option<Log>,
     horizon: Horizon,
@@ -79,14 +83,23 @@ struct Shared {
 }
 
 impl Shared {
-    fn check_size(&self, path: &Path, value: &Value) -> Result<()> {
-        let limit = match Zone::of(path) {
+    /// Refuses a value that is too large for its zone.
+    #[inline]
+    fn check_size(&self, path: &str, zone: Zone, value: &Value) -> Result<()> {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => Ok(()),
+            value => self.measure(path, zone, value),
+        }
+    }
+
+    fn measure(&self, path: &str, zone: Zone, value: &Value) -> Result<()> {
+        let limit = match zone {
             Zone::Heavy => self.config.max_heavy_bytes,
             _ => self.config.max_value_bytes,
         };
         let refuse = |what, size, limit| {
             Err(Error::TooLarge {
-                at: path.to_string(),
+                at: path.to_owned(),
                 what,
                 size,
                 limit,

@@ -1,14 +1,23 @@
-//! The short way of a raw write: a key that is there, in a context that does not record raw writes. Seal, store, publish.
+//! The short ways of a raw write: a key that is there, in a context that does not record raw writes. Seal, store, publish.
 //!
-//! Whatever does not fit the short way (a key to be made or removed, a reservation, a record) takes the long one through
-//! a transaction, with the same result.
+//! The shortest way changes 64 bits. Whatever does not fit a short way (a key to be made or removed, a reservation, a
+//! record) takes the long one through a transaction, with the same result.
 
 use super::{
     Context, Shared, Value,
-    write::{Merge, Op},
+    cell::Cell,
+    write::{Merge, Op, merged},
     zone::Capability,
 };
-use crate::{Error, Isolation, Result, label::Label, protocol::commit::commit_one, transaction::Running};
+use crate::{
+    Error, Isolation, Result,
+    label::Label,
+    protocol::{
+        commit::{commit_one, commit_plain},
+        stamp::Word,
+    },
+    transaction::Running,
+};
 
 /// Why the short way ended.
 enum Ended {
@@ -16,7 +25,50 @@ enum Ended {
     Gone,
 }
 
+/// A raw write that changes nothing but a cell's bits.
+#[derive(Clone, Copy)]
+pub(super) enum Plain<'a> {
+    Add(i64),
+    Set(&'a Value),
+}
+
+impl<'a> Plain<'a> {
+    pub(super) fn of(op: &'a Op) -> Option<Self> {
+        match op {
+            Op::Set(Some(value)) => Some(Self::Set(value)),
+            Op::Merge(Merge::Increment(delta), more) if more.is_empty() => Some(Self::Add(*delta)),
+            Op::Touch | Op::Set(None) | Op::Merge(..) => None,
+        }
+    }
+}
+
 impl Shared {
+    /// The shortest way: one look-up, one seal, no wait. False = take another way; nothing has happened.
+    #[inline]
+    pub(super) fn raw_plain(&self, path: &str, plain: Plain<'_>, admin: bool, label: Label) -> bool {
+        if self.is_durable() || self.config.record_raw {
+            return false;
+        }
+        // Inside the index's lock nothing may wait for a seal, but a seal that is free may be taken: nothing that happens
+        // under it waits for anything.
+        let done = self.index.with(path, |cell| {
+            if !admin && !cell.zone.allows(Capability::Update) {
+                return false;
+            }
+            let Some(word) = cell.slot.try_seal() else {
+                return false;
+            };
+            commit_plain(&self.domain, cell.slot, word, label.as_u32(), || {
+                let needed = self.needed.range();
+                match plain {
+                    Plain::Add(delta) => cell.add(delta, needed),
+                    Plain::Set(value) => cell.replace(value, needed),
+                }
+            })
+        });
+        done == Some(true)
+    }
+
     /// Tries the short way. `None` = take the long one.
     pub(super) fn raw_at_once(
         &self,
@@ -33,30 +85,32 @@ impl Shared {
         if !admin && let Err(error) = cell.zone.demand(&cell.path, needs) {
             return Some(Err(error));
         }
-        let make = |old: &Value| match op {
-            Op::Set(Some(value)) => Ok(value.clone()),
-            Op::Merge(merges) => {
-                let mut merged = old.clone();
-                for merge in merges {
-                    merged = merge.apply(&cell.path, Some(merged)).map_err(Ended::Refused)?;
-                }
-                if !matches!(merged, Value::Int(_)) {
-                    self.check_size(&cell.path, &merged).map_err(Ended::Refused)?;
-                }
-                Ok(merged)
-            }
-            Op::Touch | Op::Set(None) => Err(Ended::Gone),
-        };
-        let done = commit_one(&self.domain, cell.slot, label.as_u32(), |stamp| {
-            cell.update(stamp, self.needed.range(), make)
-                .unwrap_or(Err(Ended::Gone))
-        })?;
-        match done {
+        let word = cell.slot.seal(false).ok()?;
+        match self.write_sealed(&cell, word, op, label) {
             // The former value is dropped here, after the write is published.
             Ok(_former) => Some(Ok(())),
             Err(Ended::Refused(error)) => Some(Err(error)),
             Err(Ended::Gone) => None,
         }
+    }
+
+    fn write_sealed(&self, cell: &Cell, word: Word, op: &Op, label: Label) -> Result<Option<Value>, Ended> {
+        commit_one(&self.domain, cell.slot, word, label.as_u32(), |stamp| {
+            let old = cell.load().ok_or(Ended::Gone)?;
+            let value = match op {
+                Op::Set(Some(value)) => {
+                    let checked = self.check_size(cell.path.as_str(), cell.zone, value);
+                    checked.map(|()| value.clone())
+                }
+                Op::Merge(first, more) => merged(&cell.path, Some(old), first, more).and_then(|value| {
+                    self.check_size(cell.path.as_str(), cell.zone, &value)?;
+                    Ok(value)
+                }),
+                Op::Touch | Op::Set(None) => return Err(Ended::Gone),
+            };
+            let value = value.map_err(Ended::Refused)?;
+            Ok(cell.store(stamp, Some(value), self.needed.range()))
+        })
     }
 }
 
@@ -67,15 +121,13 @@ impl Context {
     /// # Errors
     /// As [`ContextTx::set`](super::ContextTx::set); [`Error::Nested`] inside a transaction.
     pub fn set_raw(&self, path: &str, value: impl Into<Value>) -> Result<()> {
-        let op = Op::Set(Some(value.into()));
-        if let Op::Set(Some(value)) = &op
-            && !matches!(value, Value::Int(_))
-        {
-            self.shared.check_size(&super::Path::new(path)?, value)?;
+        let value = value.into();
+        if self.plain(path, Plain::Set(&value))? {
+            return Ok(());
         }
-        self.raw(path, op, |tx, op| match op {
+        self.raw(path, Op::Set(Some(value)), |tx, op| match op {
             Op::Set(Some(value)) => tx.set(path, value.clone()),
-            Op::Touch | Op::Set(None) | Op::Merge(_) => Ok(()),
+            Op::Touch | Op::Set(None) | Op::Merge(..) => Ok(()),
         })
     }
 
@@ -84,11 +136,21 @@ impl Context {
     /// # Errors
     /// As [`ContextTx::increment`](super::ContextTx::increment); [`Error::Nested`] inside a transaction.
     pub fn increment_raw(&self, path: &str, delta: i64) -> Result<()> {
-        self.raw(path, Op::Merge(vec![Merge::Increment(delta)]), |tx, _| {
+        if self.plain(path, Plain::Add(delta))? {
+            return Ok(());
+        }
+        self.raw(path, Op::Merge(Merge::Increment(delta), Vec::new()), |tx, _| {
             tx.increment(path, delta)
         })
     }
 
+    #[inline]
+    fn plain(&self, path: &str, plain: Plain<'_>) -> Result<bool> {
+        let _running = Running::enter()?;
+        Ok(self.shared.raw_plain(path, plain, false, Label::of_thread()))
+    }
+
+    #[cold]
     fn raw(
         &self,
         path: &str,

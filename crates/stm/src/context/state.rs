@@ -6,7 +6,7 @@ use super::{
     change::Message,
     path::Path,
     value::Value,
-    write::{Op, Unprepared, Write},
+    write::{Op, Unprepared, Write, merged},
     zone::{Capability, Zone},
 };
 use crate::{
@@ -21,7 +21,11 @@ use crate::{
     },
     transaction::{Abort, Step},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
 
 /// One attempt.
 pub(crate) struct State {
@@ -32,8 +36,9 @@ pub(crate) struct State {
     pub(super) writes: Vec<Write>,
     /// Where in `writes` a slot is.
     index: HashMap<usize, usize, foldhash::fast::RandomState>,
-    /// Where in `writes` a path is that this transaction makes; the shared index does not know it yet.
-    made: HashMap<Path, usize, foldhash::fast::RandomState>,
+    /// Where in `writes` a path is that this transaction makes; the shared index does not know it yet. In order, because
+    /// what is below a branch is asked for with every path that is made.
+    made: BTreeMap<Path, usize>,
     messages: Vec<Message>,
     /// The latest version read in what `reads` has forgotten.
     read_before: u64,
@@ -69,7 +74,7 @@ impl State {
             reads: ReadSet::default(),
             writes: Vec::new(),
             index: HashMap::default(),
-            made: HashMap::default(),
+            made: BTreeMap::new(),
             read_before: 0,
             began: 0,
             messages: Vec::new(),
@@ -104,9 +109,30 @@ impl State {
         self.index.get(&slot.address()).copied()
     }
 
+    /// Where in the writes a path is that this transaction makes.
+    #[inline]
+    pub(super) fn made_at(&self, path: &str) -> Option<usize> {
+        if self.made.is_empty() {
+            return None;
+        }
+        self.made.get(path).copied()
+    }
+
+    /// The paths below a branch that this transaction makes and has not removed again, in order.
+    pub(super) fn made_below<'a>(&'a self, branch: &'a str) -> impl Iterator<Item = &'a Path> {
+        let from = (Bound::Excluded(branch), Bound::Unbounded);
+        self.made
+            .range::<str, _>(from)
+            // Between a branch and what is below it come the names that go on with a character before the dot.
+            .take_while(move |(path, _)| path.as_str().starts_with(branch))
+            .filter(move |(path, _)| path.is_below(branch))
+            .filter(|(_, at)| !matches!(self.writes[**at].op, Op::Set(None)))
+            .map(|(path, _)| path)
+    }
+
     pub(super) fn own(&self, path: &str, shared: &Shared) -> Option<usize> {
-        match self.made.get(path).filter(|_| !self.made.is_empty()) {
-            Some(at) => Some(*at),
+        match self.made_at(path) {
+            Some(at) => Some(at),
             None => shared.index.with(path, |cell| self.position(cell.slot)).flatten(),
         }
     }
@@ -130,9 +156,10 @@ impl State {
         }
     }
 
-    pub(super) fn permit(&self, path: &Path, any_of: &[Capability]) -> Step<()> {
+    #[inline]
+    pub(super) fn permit(&self, path: &Path, zone: Zone, any_of: &[Capability]) -> Step<()> {
         if !self.admin {
-            Zone::of(path).demand(path, any_of).map_err(Abort::failed)?;
+            zone.demand(path, any_of).map_err(Abort::failed)?;
         }
         Ok(())
     }
@@ -161,7 +188,7 @@ impl State {
 
     /// The shared value of a path and its stamp, or the stamp of its absence.
     pub(crate) fn get_stamped(&mut self, shared: &Shared, path: &Path) -> Step<(bool, Stamp)> {
-        self.permit(path, &[Capability::Read])?;
+        self.permit(path, Zone::of(path), &[Capability::Read])?;
         Ok(match self.look(shared, path)? {
             Found::Here(_, stamp) => (true, stamp),
             Found::Missing => {
@@ -189,9 +216,31 @@ impl State {
     }
 
     /// The value of a path as this transaction sees it.
-    pub(crate) fn get(&mut self, shared: &Shared, path: &Path) -> Step<Option<Value>> {
-        self.permit(path, &[Capability::Read])?;
-        self.fetch(shared, path)
+    pub(crate) fn get(&mut self, shared: &Shared, name: &str) -> Step<Option<Value>> {
+        if let Some(value) = self.glance(shared, name) {
+            return Ok(Some(value));
+        }
+        let path = shared.path(name)?;
+        self.permit(&path, Zone::of(&path), &[Capability::Read])?;
+        self.fetch(shared, &path)
+    }
+
+    /// The usual case of [`get`](Self::get) at one look-up: a path that is there, that may be read, that this transaction
+    /// has not written, and that no commit is writing.
+    #[inline]
+    fn glance(&mut self, shared: &Shared, name: &str) -> Option<Value> {
+        if !self.made.is_empty() {
+            return None;
+        }
+        shared.index.with(name, |cell| {
+            let is_allowed = self.admin || cell.zone.allows(Capability::Read);
+            if !is_allowed || self.position(cell.slot).is_some() {
+                return None;
+            }
+            self.reads
+                .glance(self.isolation, cell.slot, || cell.load())
+                .flatten()
+        })?
     }
 
     fn fetch(&mut self, shared: &Shared, path: &Path) -> Step<Option<Value>> {
@@ -207,7 +256,7 @@ impl State {
         };
         match &self.writes[at].op {
             Op::Set(value) => Ok(value.clone()),
-            Op::Touch | Op::Merge(_) => self.settle(shared, path, at),
+            Op::Touch | Op::Merge(..) => self.settle(shared, path, at),
         }
     }
 
@@ -222,10 +271,7 @@ impl State {
             return Err(Abort::CONFLICT);
         }
         let value = match &write.op {
-            Op::Merge(merges) => merges
-                .iter()
-                .try_fold(base, |value, merge| merge.apply(path, value).map(Some))
-                .map_err(Abort::failed)?,
+            Op::Merge(first, more) => Some(merged(path, base, first, more).map_err(Abort::failed)?),
             Op::Touch | Op::Set(_) => base,
         };
         write.op = Op::Set(value.clone());
@@ -236,7 +282,9 @@ impl State {
     /// Puts a message into the outbox, if the transaction commits.
     pub(crate) fn send(&mut self, shared: &Shared, topic: &str, payload: Value) -> Step<()> {
         let at = Path::new(topic).map_err(Abort::failed)?;
-        shared.check_size(&at, &payload).map_err(Abort::failed)?;
+        shared
+            .check_size(topic, Zone::of(&at), &payload)
+            .map_err(Abort::failed)?;
         if self.messages.len() >= shared.config.max_messages {
             return Err(Abort::failed(Error::TooLarge {
                 at: "transaction".into(),

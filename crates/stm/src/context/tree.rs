@@ -9,7 +9,7 @@ use super::{
     path::Path,
     state::{Found, State},
     write::{Op, Write},
-    zone::Capability,
+    zone::{Capability, Zone},
 };
 use crate::{
     Error,
@@ -21,7 +21,7 @@ use std::sync::Arc;
 impl State {
     /// A path that is not there: its cell, and the gaps that say so.
     pub(super) fn create(&mut self, shared: &Shared, path: &Path, op: Op) -> Step<()> {
-        self.permit(path, &[Capability::Append, Capability::Update])?;
+        self.permit(path, Zone::of(path), &[Capability::Append, Capability::Update])?;
         if let Found::Here(..) = self.look(shared, path)? {
             // Made by another one in between: from the start.
             return Err(Abort::CONFLICT);
@@ -100,15 +100,7 @@ impl State {
             .map(|cell| cell.path.clone())
             .take(limit)
             .collect();
-        let made = self
-            .writes
-            .iter()
-            .filter(|write| write.creates && !matches!(write.op, Op::Set(None)));
-        paths.extend(
-            made.filter_map(|write| write.cell.as_ref())
-                .map(|cell| cell.path.clone())
-                .filter(|path| path.is_below(branch)),
-        );
+        paths.extend(self.made_below(branch).take(limit).cloned());
         paths.sort_unstable();
         paths.dedup();
         paths.truncate(limit);

@@ -28,7 +28,7 @@ impl ContextTx<'_> {
     /// # Errors
     /// A conflict; a bad path; a zone that forbids reading.
     pub fn get(&mut self, path: &str) -> Step<Option<Value>> {
-        self.state.get(self.shared, &self.shared.path(path)?)
+        self.state.get(self.shared, path)
     }
 
     /// The whole number at a path, 0 if nothing is there.
@@ -53,8 +53,7 @@ impl ContextTx<'_> {
     /// # Errors
     /// A bad path; a zone that forbids it; a value too large; a value above or below this path.
     pub fn set(&mut self, path: &str, value: impl Into<Value>) -> Step<()> {
-        self.state
-            .put(self.shared, &self.shared.path(path)?, Some(value.into()))
+        self.state.put(self.shared, path, Some(value.into()))
     }
 
     /// Removes a value. Nothing happens if there is none.
@@ -62,7 +61,7 @@ impl ContextTx<'_> {
     /// # Errors
     /// A bad path; a zone that forbids it.
     pub fn delete(&mut self, path: &str) -> Step<()> {
-        self.state.put(self.shared, &self.shared.path(path)?, None)
+        self.state.put(self.shared, path, None)
     }
 
     /// Adds to a number without reading it: never conflicts with other increments. What is not there counts from 0.
@@ -70,8 +69,7 @@ impl ContextTx<'_> {
     /// # Errors
     /// As [`set`](Self::set). What is no number, or an overflow, fails the transaction when it commits.
     pub fn increment(&mut self, path: &str, delta: i64) -> Step<()> {
-        self.state
-            .merge(self.shared, &self.shared.path(path)?, Merge::Increment(delta))
+        self.state.merge(self.shared, path, Merge::Increment(delta))
     }
 
     /// Appends to a list without reading it: never conflicts with other appends. What is not there is an empty list.
@@ -79,8 +77,7 @@ impl ContextTx<'_> {
     /// # Errors
     /// As [`set`](Self::set). What is no list fails the transaction when it commits.
     pub fn append(&mut self, path: &str, item: impl Into<Value>) -> Step<()> {
-        self.state
-            .merge(self.shared, &self.shared.path(path)?, Merge::Append(item.into()))
+        self.state.merge(self.shared, path, Merge::Append(item.into()))
     }
 
     /// Changes whatever the value is when the transaction commits: never conflicts with other merges. It may run more
@@ -93,8 +90,7 @@ impl ContextTx<'_> {
         path: &str,
         merge: impl Fn(Option<Value>) -> Result<Value> + Send + Sync + 'static,
     ) -> Step<()> {
-        self.state
-            .merge(self.shared, &self.shared.path(path)?, Merge::Own(Arc::new(merge)))
+        self.state.merge(self.shared, path, Merge::Own(Arc::new(merge)))
     }
 
     /// The first `limit` paths below a branch, in order; `""` is the whole context. In safe mode a path that appears or

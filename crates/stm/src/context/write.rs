@@ -18,8 +18,8 @@ pub(crate) enum Op {
     Touch,
     /// Make it this, or nothing.
     Set(Option<Value>),
-    /// Change whatever is there at the commit.
-    Merge(Vec<Merge>),
+    /// Change whatever is there at the commit: the first change, and those after it.
+    Merge(Merge, Vec<Merge>),
 }
 
 /// A change that needs not have seen the value.
@@ -67,6 +67,21 @@ impl Merge {
             Self::Own(merge) => merge(value),
         }
     }
+}
+
+/// The value after several changes.
+///
+/// # Errors
+/// As [`Merge::apply`].
+pub(crate) fn merged(
+    path: &Path,
+    value: Option<Value>,
+    first: &Merge,
+    more: &[Merge],
+) -> Result<Value, Error> {
+    let start = first.apply(path, value)?;
+    more.iter()
+        .try_fold(start, |value, merge| merge.apply(path, Some(value)))
 }
 
 /// One buffered write.
@@ -146,12 +161,7 @@ impl Pending for Write {
         self.new = match &self.op {
             Op::Touch => self.old.clone(),
             Op::Set(value) => value.clone(),
-            Op::Merge(merges) => {
-                let path = &cell.path;
-                merges.iter().try_fold(self.old.clone(), |value, merge| {
-                    merge.apply(path, value).map(Some)
-                })?
-            }
+            Op::Merge(first, more) => Some(merged(&cell.path, self.old.clone(), first, more)?),
         };
         Ok(())
     }

@@ -164,15 +164,17 @@ pub(crate) fn commit<P: Pending>(
     Ok(sealed.publish(domain, version, label))
 }
 
-/// The whole protocol for one raw write of one variable. `write` stores the value, which will bear the stamp; if it
-/// refuses or panics, nothing has happened. `None` = an aged transaction has reserved the variable.
+/// The rest of the protocol for one raw write of one variable that the caller has sealed, and found with `word`. `write`
+/// stores the value, which will bear the stamp; if it refuses or panics, nothing has happened.
+#[cfg(not(quintet_loom))]
 #[inline]
 pub(crate) fn commit_one<T, E>(
     domain: &Domain,
     slot: &'static Slot,
+    word: Word,
     label: u32,
     write: impl FnOnce(Stamp) -> Result<T, E>,
-) -> Option<Result<T, E>> {
+) -> Result<T, E> {
     struct Unseal(&'static Slot, Word);
 
     impl Drop for Unseal {
@@ -181,15 +183,39 @@ pub(crate) fn commit_one<T, E>(
         }
     }
 
-    let word = slot.seal(false).ok()?;
     let sealed = Unseal(slot, word);
     let version = domain.now() + 1;
     let stamp = word.stamp().next(version);
-    let written = match write(stamp) {
-        Ok(written) => written,
-        Err(error) => return Some(Err(error)),
-    };
+    let written = write(stamp)?;
     std::mem::forget(sealed);
+    publish_one(domain, slot, word, (version, stamp), label);
+    Ok(written)
+}
+
+/// As [`commit_one`], for a `write` that cannot panic. False = it did not write, and nothing has happened.
+#[cfg(not(quintet_loom))]
+#[inline]
+pub(crate) fn commit_plain(
+    domain: &Domain,
+    slot: &'static Slot,
+    word: Word,
+    label: u32,
+    write: impl FnOnce() -> bool,
+) -> bool {
+    let version = domain.now() + 1;
+    let done = write();
+    if done {
+        publish_one(domain, slot, word, (version, word.stamp().next(version)), label);
+    } else {
+        slot.unseal(word);
+    }
+    done
+}
+
+/// Step 6 for one variable.
+#[cfg(not(quintet_loom))]
+#[inline]
+fn publish_one(domain: &Domain, slot: &'static Slot, word: Word, (version, stamp): (u64, Stamp), label: u32) {
     if stamp.version() > version {
         domain.tick_to(version);
     }
@@ -198,7 +224,6 @@ pub(crate) fn commit_one<T, E>(
     if word.has(Word::WATCHED) {
         domain.waiters.wake(slot);
     }
-    Some(Ok(written))
 }
 
 /// Steps 1 and, for what is both read and written, 3.

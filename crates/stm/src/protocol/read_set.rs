@@ -157,6 +157,33 @@ impl ReadSet {
         }
     }
 
+    /// As [`read`](Self::read), but at one glance: `None`, and nothing has happened, when a commit is in the way, or the
+    /// moment has to move on, or the attempt is aged. Never waits, so a lock may be held that a committer needs.
+    #[cfg(not(quintet_loom))]
+    #[inline]
+    pub(crate) fn glance<T>(
+        &mut self,
+        isolation: Isolation,
+        slot: &'static Slot,
+        load: impl FnOnce() -> T,
+    ) -> Option<T> {
+        if self.aged {
+            return None;
+        }
+        let before = slot.word();
+        let stamp = before.stamp();
+        if before.has(Word::SEALED) || isolation == Isolation::Safe && stamp.version() > self.moment {
+            return None;
+        }
+        let value = load();
+        let after = slot.word();
+        if after.has(Word::SEALED) || after.stamp() != stamp {
+            return None;
+        }
+        self.reads.push(Read { slot, stamp });
+        Some(value)
+    }
+
     /// Moves the moment to one that includes `version`.
     fn move_on(&mut self, domain: &Domain, version: u64) -> Result<(), Changed> {
         let moment = domain.tick_to(version);

@@ -107,6 +107,15 @@ impl Slot {
         }
     }
 
+    /// As [`seal`](Self::seal) for a commit without reservations, but once: `None` = somebody else has sealed or reserved
+    /// the slot, or changed its word meanwhile.
+    #[inline]
+    pub(crate) fn try_seal(&self) -> Option<Word> {
+        let word = self.word();
+        let is_free = !word.has(Word::SEALED) && !word.has(Word::RESERVED);
+        (is_free && self.exchange(word, word.as_u64() | Word::SEALED)).then_some(word)
+    }
+
     /// Ends a seal with a new stamp. A reservation ends with it. `Release` publishes the value.
     #[inline]
     pub(crate) fn publish(&self, stamp: Stamp) {
