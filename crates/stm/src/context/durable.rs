@@ -13,11 +13,18 @@ use super::{
 };
 use crate::{Error, Result, primitive::lock};
 use quintet_core::{Clock, Seq};
-use quintet_log::{Directory, Log, LogConfig, Recovery, snapshot};
+use quintet_log::{Claim, ClaimGuard, Directory, Log, LogConfig, Recovery, snapshot};
 use std::{collections::VecDeque, sync::Arc};
 
 /// The checkpoint's file name.
 const CHECKPOINT: &str = "context.snapshot";
+
+/// The directory of a durable context.
+pub(super) struct Home {
+    directory: Arc<dyn Directory>,
+    /// Held until the context is gone.
+    _claim: ClaimGuard,
+}
 
 /// The state as it is read back.
 #[derive(Default)]
@@ -98,10 +105,12 @@ impl Context {
     /// Opens or creates a durable context in a directory: the last checkpoint, and every record after it. The version is
     /// that of the last durable record. Durability is the log's setting.
     ///
-    /// Blocks: reads the checkpoint and the log, writes one log segment.
+    /// The directory is this context's alone until the last handle goes: another process, or another context of this one,
+    /// is refused. Blocks: reads the checkpoint and the log, writes one log segment.
     ///
     /// # Errors
-    /// A limit out of its range; [`Error::Log`] as [`Log::open`]; [`Error::Corrupted`] inside it for a record that cannot
+    /// A limit out of its range; [`Error::Log`] of kind [`Unavailable`](quintet_core::ErrorKind::Unavailable) when the
+    /// directory is in use, else as [`Log::open`]; [`Error::Corrupted`] inside it for a record that cannot
     /// be understood.
     pub fn open(
         name: &str,
@@ -111,6 +120,7 @@ impl Context {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery)> {
         config.validate()?;
+        let claim = directory.claim(Claim::Alone).map_err(Error::Log)?;
         let mut replayed = Replayed {
             keep: config.history,
             ..Replayed::default()
@@ -126,7 +136,10 @@ impl Context {
         )
         .map_err(Error::Log)?;
         let context = Self::assemble(name, config, replayed.into_journal(), Some(log));
-        *lock(&context.shared.checkpoint) = Some(directory);
+        *lock(&context.shared.checkpoint) = Some(Home {
+            directory,
+            _claim: claim,
+        });
         Ok((context, recovery))
     }
 
@@ -138,8 +151,8 @@ impl Context {
     /// # Errors
     /// [`Error::Log`]: the former checkpoint stays.
     pub fn checkpoint(&self) -> Result<()> {
-        let directory = lock(&self.shared.checkpoint);
-        let Some(directory) = directory.as_ref() else {
+        let home = lock(&self.shared.checkpoint);
+        let Some(Home { directory, .. }) = home.as_ref() else {
             return Ok(());
         };
         let (view, log, seq, head, messages) = {

@@ -59,7 +59,7 @@ use cell::Cell;
 use horizon::Horizon;
 use index::Index;
 use journal::{Journal, Needed};
-use quintet_log::{Directory, Log};
+use quintet_log::Log;
 use std::sync::{Arc, Mutex, RwLock, atomic::AtomicBool};
 
 /// What all handles of one context share.
@@ -76,8 +76,8 @@ struct Shared {
     /// A durable context has one.
     log: Option<Log>,
     horizon: Horizon,
-    /// Where checkpoints go. Locked while one is written.
-    checkpoint: Mutex<Option<Arc<dyn Directory>>>,
+    /// Where checkpoints go. Locked while one is written. After `log`, which closes before the claim ends.
+    checkpoint: Mutex<Option<durable::Home>>,
     /// Locked while messages are delivered.
     delivery: Mutex<()>,
 }

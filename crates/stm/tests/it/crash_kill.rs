@@ -1,6 +1,6 @@
 //! A real process on a real file is killed in the middle of its work: what it had acknowledged is there afterwards.
 
-use quintet_core::{Durability, SystemClock};
+use quintet_core::{Durability, ErrorKind, SystemClock};
 use quintet_log::{LogConfig, OsDirectory};
 use quintet_stm::{Context, ContextConfig, Isolation, Value};
 use std::{
@@ -13,6 +13,10 @@ use std::{
 const CHILD: &str = "QUINTET_STM_KILL_DIRECTORY";
 
 fn open(directory: &Path) -> Context {
+    try_open(directory).unwrap()
+}
+
+fn try_open(directory: &Path) -> quintet_stm::Result<Context> {
     let log = LogConfig {
         durability: Durability::Interval,
         segment_bytes: 1 << 20,
@@ -28,8 +32,7 @@ fn open(directory: &Path) -> Context {
         log,
         Arc::new(SystemClock),
     )
-    .unwrap()
-    .0
+    .map(|(context, _)| context)
 }
 
 /// Not a test of its own: what the killed process runs. Says the version and the count after each commit.
@@ -108,4 +111,31 @@ fn what_was_acknowledged_survives_kill_9() {
         before = int("count");
         context.close().unwrap();
     }
+}
+
+/// A second process, and a second handle in this one, are refused while the first lives; a killed one leaves no lock.
+#[test]
+fn a_directory_belongs_to_one_context_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash_kill::child", "--nocapture"])
+        .env(CHILD, directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("acknowledged")));
+    let error = try_open(directory.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("in use"), "{error}");
+    process.kill().unwrap();
+    process.wait().unwrap();
+
+    let context = open(directory.path());
+    assert_eq!(
+        try_open(directory.path()).unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
+    drop(context);
+    open(directory.path());
 }
