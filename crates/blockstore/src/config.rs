@@ -126,6 +126,8 @@ impl Config {
                 max_record_bytes: max_batch_bytes,
                 max_group_bytes: 2 * max_batch_bytes,
                 companions,
+                // Opening checks the blocks of the last records against their names.
+                verified: true,
                 ..LogConfig::default()
             },
             checkpoint_entries: self.checkpoint_entries,

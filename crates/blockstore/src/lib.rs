@@ -9,7 +9,7 @@
 //!
 //! # Where a put becomes durable
 //! The worker writes the content into a block that it was granted ahead of need, and sends `Occupy`. The controller's
-//! [`BlockHandler`] stages the record and commits the batch as one log record; the log's flusher syncs the data file, then
+//! [`BlockHandler`] stages the record and commits the batch as one log record; the log's flusher syncs the data file and
 //! the log; then the reply leaves. A checkpoint moves records into LMDB later.
 #![deny(unsafe_code)]
 

@@ -27,11 +27,14 @@ pub struct LogConfig {
     pub zero_fill: bool,
     /// Files whose bytes the records name. Write to them before the record is appended. Default: none.
     ///
-    /// At level full each is synced before a group is written, so that no record ever names bytes that are not durable.
-    /// At the other levels each is synced before the log is: a power cut may leave records after
-    /// [`synced`](crate::Log::synced) whose bytes are missing, so the replay has to look, and answers
-    /// [`LogError::BytesMissing`] to end the log before such a record.
+    /// At level full each is synced before a group is written, so that no record ever names bytes that are not durable,
+    /// unless the replay is [`verified`](Self::verified). At the other levels each is synced before the log is: a power cut
+    /// may leave records after [`synced`](crate::Log::synced) whose bytes are missing, so the replay has to look, and
+    /// answers [`LogError::BytesMissing`] to end the log before such a record.
     pub companions: Vec<Arc<dyn File>>,
+    /// Whether the replay looks at level full too. Then companions and log are synced at the same time, on two threads, and
+    /// a commit waits for the slower instead of for both. Default `false`.
+    pub verified: bool,
 }
 
 impl Default for LogConfig {
@@ -44,6 +47,7 @@ impl Default for LogConfig {
             max_group_bytes: 4 << 20,
             zero_fill: true,
             companions: Vec::new(),
+            verified: false,
         }
     }
 }
@@ -100,6 +104,7 @@ impl fmt::Debug for LogConfig {
             .field("max_group_bytes", &self.max_group_bytes)
             .field("zero_fill", &self.zero_fill)
             .field("companions", &companions)
+            .field("verified", &self.verified)
             .finish()
     }
 }

@@ -40,6 +40,7 @@
 #![forbid(unsafe_code)]
 
 mod append;
+mod companions;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;

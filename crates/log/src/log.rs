@@ -59,7 +59,7 @@ impl Log {
         config.validate()?;
         let opened = recovery::recover(&*directory, &config, &*clock, after, replay)?;
         let recovery = opened.recovery;
-        let shared = Arc::new(Shared::new(directory, config, clock, opened));
+        let shared = Arc::new(Shared::new(directory, config, clock, opened)?);
         let for_flusher = shared.clone();
         let flusher = thread::Builder::new()
             .name("log-flusher".to_owned())

@@ -6,11 +6,12 @@
 //! takes `state` only. Room is reserved at append: a group that was accepted always has a place to go, so that a full
 //! disk is met before a record gets its position, never after. The first failed write or sync poisons the log for good.
 //!
-//! At level full the companions are synced before a group is written; at the other levels, where a commit must not
-//! wait for a sync, before the group is synced, and a replay must look whether the last records' bytes are there.
+//! When companions are synced is [`Companions`]' matter: before a group is written, or with it.
 
 use crate::{
-    Directory, LogConfig, LogError, frame,
+    Directory, LogConfig, LogError,
+    companions::Companions,
+    frame,
     recovery::{Opened, Sealed},
     segment::{FIRST_FRAME, Identity, Segment},
     stats::Counters,
@@ -79,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) config: LogConfig,
     pub(crate) clock: Arc<dyn Clock>,
+    companions: Companions,
     /// The identity of the segment that this opening began with; later ones differ in the number.
     pub(crate) identity: Identity,
     pub(crate) turn: Mutex<()>,
@@ -106,7 +108,8 @@ impl Shared {
         config: LogConfig,
         clock: Arc<dyn Clock>,
         opened: Opened,
-    ) -> Self {
+    ) -> Result<Self> {
+        let companions = Companions::of(&config)?;
         let offset = FIRST_FRAME + frame::MARK_BYTES as u64;
         let state = State {
             group: Vec::new(),
@@ -130,10 +133,11 @@ impl Shared {
         };
         let counters = Counters::default();
         counters.segments.store(1, Ordering::Relaxed);
-        Self {
+        Ok(Self {
             directory,
             config,
             clock,
+            companions,
             identity: opened.identity,
             turn: Mutex::new(()),
             writer: Mutex::new(writer),
@@ -145,7 +149,7 @@ impl Shared {
             synced: AtomicU64::new(opened.last),
             poison: OnceLock::new(),
             counters,
-        }
+        })
     }
 
     pub(crate) fn synced(&self) -> u64 {
@@ -267,10 +271,8 @@ impl Shared {
             writer.base = first;
             self.counters.segments.fetch_add(1, Ordering::Relaxed);
         }
-        if self.config.durability == Durability::Full {
-            // Before the write, not merely before the sync: what is in the kernel may reach the disk at any moment.
-            self.sync_companions()?;
-        }
+        // Before the write, not merely before the sync: what is in the kernel may reach the disk at any moment.
+        self.companions.before_write()?;
         let mark = frame::mark(self.identity.salt(), first, self.synced());
         writer.in_flight[..frame::MARK_BYTES].copy_from_slice(&mark);
         writer.active.file.write_at(&writer.in_flight, writer.offset)?;
@@ -282,23 +284,13 @@ impl Shared {
         Ok(())
     }
 
-    fn sync_companions(&self) -> Result<()> {
-        for companion in &self.config.companions {
-            companion.sync_data()?;
-        }
-        Ok(())
-    }
-
-    /// Companions first (unless they were synced before the write), then the file; then everything up to `position` counts as durable. Needs the turn.
+    /// The file and its companions; then everything up to `position` counts as durable. Needs the turn.
     fn sync_file(&self, file: &dyn crate::File, position: u64) -> Result<()> {
         if position <= self.synced() {
             return Ok(());
         }
         let begun = self.clock.now();
-        if self.config.durability != Durability::Full {
-            self.sync_companions()?;
-        }
-        file.sync_data()?;
+        self.companions.sync_with(file)?;
         let took = self.clock.now().saturating_duration_since(begun);
         self.counters
             .synced(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));

@@ -1,6 +1,6 @@
 //! Power cuts and failed I/O, by the suites that are exported for every store; and proof that the suites can fail.
 
-use crate::stores::{FULL, INTERVAL, INTERVAL_WITH_DATA, Setup, WITH_DATA, open};
+use crate::stores::{FULL, INTERVAL, INTERVAL_WITH_DATA, Setup, WITH_DATA, WITH_VERIFIED_DATA, open};
 use quintet_core::{Durability, Error, ErrorKind, Result};
 use quintet_log::{
     Directory, Fault, File, OpenMode,
@@ -32,6 +32,11 @@ fn ten_thousand_power_cuts_with_a_data_file() {
 }
 
 #[test]
+fn ten_thousand_power_cuts_with_a_data_file_that_is_synced_beside_the_log() {
+    cut(WITH_VERIFIED_DATA, 7);
+}
+
+#[test]
 fn ten_thousand_power_cuts_with_a_data_file_at_level_interval() {
     cut(INTERVAL_WITH_DATA, 6);
 }
@@ -47,7 +52,7 @@ fn relaxed_keeps_what_was_synced() {
 
 #[test]
 fn every_io_fails_once_in_every_way() {
-    for setup in [FULL, INTERVAL, WITH_DATA, INTERVAL_WITH_DATA] {
+    for setup in [FULL, INTERVAL, WITH_DATA, WITH_VERIFIED_DATA, INTERVAL_WITH_DATA] {
         for fault in Fault::ALL {
             for sticky in [false, true] {
                 let work = Workload { values: 40, batch: 4 };
@@ -226,6 +231,19 @@ fn the_suite_catches_a_data_file_that_is_not_synced_first() {
             Setup {
                 companion: false,
                 ..WITH_DATA
+            },
+        )
+    });
+}
+
+#[test]
+fn the_suite_catches_a_replay_that_trusts_what_was_synced_beside_the_log() {
+    caught("the replay does not look", &|directory| {
+        open(
+            directory,
+            Setup {
+                trusts: true,
+                ..WITH_VERIFIED_DATA
             },
         )
     });

@@ -15,8 +15,10 @@ pub(crate) struct Setup {
     pub(crate) companion: bool,
     /// Acknowledges without waiting.
     pub(crate) hasty: bool,
-    /// Below level full a record may outlive its bytes: the replay looks, and ends the log there.
+    /// A record may outlive its bytes: the replay looks, and ends the log there.
     pub(crate) verifies: bool,
+    /// Says that it looks, and takes a record without its bytes for damage.
+    pub(crate) trusts: bool,
     /// Below level full: how often commits sync.
     pub(crate) sync_every: u64,
 }
@@ -27,6 +29,7 @@ pub(crate) const FULL: Setup = Setup {
     companion: false,
     hasty: false,
     verifies: false,
+    trusts: false,
     sync_every: 0,
 };
 
@@ -40,6 +43,12 @@ pub(crate) const WITH_DATA: Setup = Setup {
     data_file: true,
     companion: true,
     ..FULL
+};
+
+/// Data file and log are synced together, so the replay looks.
+pub(crate) const WITH_VERIFIED_DATA: Setup = Setup {
+    verifies: true,
+    ..WITH_DATA
 };
 
 pub(crate) const INTERVAL_WITH_DATA: Setup = Setup {
@@ -87,6 +96,7 @@ pub(crate) fn open(directory: Arc<dyn Directory>, setup: Setup) -> Result<Box<dy
     };
     let config = LogConfig {
         companions: data.iter().filter(|_| setup.companion).cloned().collect(),
+        verified: setup.verifies,
         ..small(setup.durability)
     };
     let mut values = Vec::new();
@@ -100,7 +110,7 @@ pub(crate) fn open(directory: Arc<dyn Directory>, setup: Setup) -> Result<Box<dy
                 // Past the end there are zeros: missing too.
                 file.read_at(&mut bytes, (seq.0 - 1) * 512)?;
                 if bytes != encode(value) {
-                    return match setup.verifies {
+                    return match setup.verifies && !setup.trusts {
                         true => Err(LogError::BytesMissing { seq: seq.0 }.into()),
                         false => Err(Error::new(
                             ErrorKind::Conflict,
