@@ -67,12 +67,13 @@ impl FromStr for Digest {
         }
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let nibble = |digit: u8| {
-                char::from(digit)
-                    .to_digit(16)
-                    .ok_or_else(|| refused("this one has other characters"))
+            let nibble = |digit: u8| match digit {
+                b'0'..=b'9' => Ok(digit - b'0'),
+                b'a'..=b'f' => Ok(digit - b'a' + 10),
+                b'A'..=b'F' => Ok(digit - b'A' + 10),
+                _ => Err(refused("this one has other characters")),
             };
-            *byte = (nibble(pair[0])? << 4 | nibble(pair[1])?) as u8;
+            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
         }
         Ok(Self(bytes))
     }

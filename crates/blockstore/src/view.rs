@@ -15,7 +15,10 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 use quintet_log::File;
 use std::io;
 #[cfg(feature = "port")]
-use {crate::Extent, std::ops::Range};
+use {
+    crate::{Extent, buddy::UNIT_BYTES},
+    std::ops::Range,
+};
 
 /// A mapped data file. Costs address space only.
 pub(crate) struct View {
@@ -70,6 +73,41 @@ impl View {
     }
 }
 
+/// Ranges that were loaded lately, so that a block which is asked for again costs no system call for it. A guess: the page
+/// cache may have dropped such a range since; then the send reads it again, and an error of the disk cuts the connection.
+#[cfg(feature = "port")]
+pub(crate) struct Loaded {
+    /// Offset and length by the offset's low bits; a length of 0 is nothing.
+    ranges: Box<[(u64, usize)]>,
+}
+
+#[cfg(feature = "port")]
+impl Loaded {
+    /// A power of two; 64 KiB of memory.
+    const RANGES: usize = 4096;
+
+    fn slot(offset_bytes: u64) -> usize {
+        (offset_bytes / UNIT_BYTES) as usize % Self::RANGES
+    }
+
+    fn has(&self, offset_bytes: u64, len: usize) -> bool {
+        self.ranges[Self::slot(offset_bytes)] == (offset_bytes, len)
+    }
+
+    fn note(&mut self, offset_bytes: u64, len: usize) {
+        self.ranges[Self::slot(offset_bytes)] = (offset_bytes, len);
+    }
+}
+
+#[cfg(feature = "port")]
+impl Default for Loaded {
+    fn default() -> Self {
+        Self {
+            ranges: vec![(0, 0); Self::RANGES].into(),
+        }
+    }
+}
+
 /// A part of a block's content where it lies in the page cache, pinned. For the kernel's eyes: a program that looks at
 /// these bytes itself dies of a signal when the disk fails.
 #[cfg(feature = "port")]
@@ -81,11 +119,14 @@ pub(crate) struct MappedPart {
 #[cfg(feature = "port")]
 impl MappedPart {
     /// Brings the part into memory; blocks for the disk when it is not there. The extent comes back when the file is not
-    /// mapped or the part cannot be read: [`Extent::read_at`] says why.
-    pub(crate) fn load(extent: Extent, part: Range<u64>) -> Result<Self, Extent> {
+    /// mapped or the part cannot be read: [`Extent::read_at`] says why. What `loaded` remembers is not loaded again.
+    pub(crate) fn load(extent: Extent, part: Range<u64>, loaded: &mut Loaded) -> Result<Self, Extent> {
         let len = usize::try_from(part.end.saturating_sub(part.start));
         match (extent.place(&part), len) {
-            (Some((view, offset_bytes)), Ok(len)) if view.load(offset_bytes, len).is_ok() => {
+            (Some((view, offset_bytes)), Ok(len))
+                if loaded.has(offset_bytes, len) || view.load(offset_bytes, len).is_ok() =>
+            {
+                loaded.note(offset_bytes, len);
                 Ok(Self { extent, part })
             }
             _ => Err(extent),

@@ -17,7 +17,8 @@ use std::{
 
 /// How many slices one vectored write carries at most.
 pub(crate) const MAX_SLICES: usize = 16;
-/// Payloads up to this size are copied behind what was written before instead of taking a slice of their own.
+/// Payloads up to this size, but for shared ones, are copied behind what was written before instead of taking a slice of
+/// their own.
 const GATHER_BYTES: usize = 4096;
 
 /// Where a streamed payload comes from, pulled by the loop as fast as the peer takes it.
@@ -43,7 +44,7 @@ pub enum Payload {
     /// A part of an aligned buffer. The range is cut at the buffer's end.
     Aligned(AlignedBuffer, Range<usize>),
     /// Bytes that live elsewhere, kept alive by their guard until sent: an `Arc<[u8]>`, a pinned extent. Every call of
-    /// `as_ref` must give the same bytes.
+    /// `as_ref` must give the same bytes. Only the kernel looks at them: they may be mapped from a file that fails.
     Shared(Box<dyn AsRef<[u8]>>),
     /// Exactly `length_bytes` pulled from a source.
     Stream {
@@ -219,7 +220,7 @@ impl Outbox {
                 self.segments.push_back(Segment::Stream(stream));
                 self.pending_bytes += length_bytes;
             }
-            held if length_bytes <= GATHER_BYTES as u64 => {
+            held if length_bytes <= GATHER_BYTES as u64 && !matches!(held, Payload::Shared(_)) => {
                 self.gather(|bytes| bytes.extend_from_slice(held.held()));
             }
             held => {

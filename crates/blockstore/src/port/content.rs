@@ -28,7 +28,7 @@ impl BlockService {
         let answer = |status| {
             Response::new(status)
                 .header("ETag", &tag)
-                .header("Accept-Ranges", "bytes")
+                .fixed_lines("Accept-Ranges: bytes\r\n")
         };
         if wants.unchanged {
             return answer(304);
@@ -44,7 +44,7 @@ impl BlockService {
                 return Response::text(416, why).header("Content-Range", unsatisfied_range(len_bytes));
             }
         };
-        let response = response.header("Content-Type", "application/octet-stream");
+        let response = response.fixed_lines("Content-Type: application/octet-stream\r\n");
         if wants.head_only {
             return response.body(answer::length_only(len_bytes));
         }
@@ -58,7 +58,7 @@ impl BlockService {
     }
 
     fn payload(&mut self, extent: Extent, part: Range<u64>) -> Result<Payload, Response> {
-        let extent = match MappedPart::load(extent, part.clone()) {
+        let extent = match MappedPart::load(extent, part.clone(), &mut self.loaded) {
             Ok(mapped) => return Ok(Payload::Shared(Box::new(mapped))),
             Err(extent) => extent,
         };

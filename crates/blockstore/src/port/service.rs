@@ -13,7 +13,7 @@ use super::{
     report::Report,
     route::{Route, route},
 };
-use crate::{BlockWorker, Digest, Done, Put, Ticket};
+use crate::{BlockWorker, Digest, Done, Put, Ticket, view::Loaded};
 use quintet_core::{Doorbell, ErrorKind, Result, SizeClass};
 use quintet_net::{
     ConnectionId,
@@ -46,6 +46,8 @@ pub(crate) struct BlockService {
     pub(super) begun: bool,
     /// The controller is gone.
     pub(super) closed: bool,
+    /// What was sent lately and is in memory.
+    pub(super) loaded: Loaded,
     pub(super) gauges: Arc<Gauges>,
     max_waiting: usize,
     report: Arc<Report>,
@@ -110,6 +112,7 @@ impl BlockService {
             ready: Vec::new(),
             begun: false,
             closed: false,
+            loaded: Loaded::default(),
             gauges,
             max_waiting,
             report,
