@@ -22,11 +22,14 @@ enum Bench {
         #[arg(long, default_value_t = 7)]
         repetitions: usize,
     },
-    /// The block store: reads beside durable writes, with and without the controller's hop.
+    /// The block store: PUT and GET over HTTP beside nginx, lighttpd and plain files; reads beside durable writes.
     Blocks {
         /// How often each row is measured; the table shows medians.
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 3)]
         repetitions: usize,
+        /// Every number of connections, size and durability: takes an hour.
+        #[arg(long)]
+        full: bool,
         /// A directory on the disk to measure; a temporary one is made in it.
         #[arg(long, default_value = "target")]
         dir: PathBuf,
@@ -61,6 +64,16 @@ enum Bench {
         #[arg(long, default_value = "target")]
         dir: PathBuf,
     },
+    /// The server that `blocks` starts for itself: prints its address, ends with its input.
+    #[command(hide = true)]
+    ServeBlocks {
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        backend: String,
+        #[arg(long)]
+        durability: String,
+    },
     /// Every bench at its smallest: do all subjects work, does every row appear? Times mean nothing here.
     Smoke,
 }
@@ -68,7 +81,16 @@ enum Bench {
 fn main() -> anyhow::Result<()> {
     let report = match Arguments::parse().bench {
         Bench::Queue { repetitions } => queue::run(&queue::Effort::full(repetitions))?,
-        Bench::Blocks { repetitions, dir } => blocks::run(&blocks::Effort::full(repetitions), &dir)?,
+        Bench::Blocks {
+            repetitions,
+            full,
+            dir,
+        } => blocks::run(&blocks::Effort::full(repetitions, full), &dir)?,
+        Bench::ServeBlocks {
+            dir,
+            backend,
+            durability,
+        } => return blocks::serve(&dir, &backend, &durability),
         Bench::Stm { repetitions } => stm::run(&stm::Effort::full(repetitions))?,
         Bench::Shard { repetitions } => shard::run(&shard::Effort::full(repetitions))?,
         Bench::Vectors {

@@ -1,9 +1,12 @@
-//! The block store: what a reader waits while writers commit at full durability, with and without the controller's hop.
+//! The block store: over HTTP beside its rivals, and in process: what a reader waits while writers commit.
 //!
-//! One thread reads 4 KiB blocks one after the other; in the loaded rows another keeps 64 puts in flight, each flushed
+//! `http` is the port's bench. In process, one thread reads 4 KiB blocks one after the other; in the loaded rows another keeps 64 puts in flight, each flushed
 //! before its reply. In process: sockets would only blur the question.
 
+mod http;
 mod reads;
+
+pub use http::serve;
 
 use crate::measure::{Samples, Subject, alternate, table};
 use quintet_blockstore::Lookup;
@@ -14,16 +17,24 @@ pub struct Effort {
     repetitions: usize,
     window: Duration,
     preloaded: usize,
+    http: http::Effort,
 }
 
 impl Effort {
-    /// For figures.
+    /// For figures: the rows that the aims are about in three minutes, or with `all` every row in an hour.
     #[must_use]
-    pub fn full(repetitions: usize) -> Self {
+    pub fn full(repetitions: usize, all: bool) -> Self {
+        let window = Duration::from_millis(if all { 2_000 } else { 700 });
         Self {
             repetitions,
-            window: Duration::from_secs(2),
+            window,
             preloaded: 10_000,
+            http: http::Effort {
+                repetitions,
+                window,
+                full: all,
+                smoke: false,
+            },
         }
     }
 
@@ -34,6 +45,12 @@ impl Effort {
             repetitions: 1,
             window: Duration::from_millis(50),
             preloaded: 50,
+            http: http::Effort {
+                repetitions: 1,
+                window: Duration::from_millis(50),
+                full: false,
+                smoke: true,
+            },
         }
     }
 }
@@ -50,6 +67,7 @@ const ROWS: [(&str, Lookup, bool); 4] = [
 /// # Errors
 /// When the store does not do what is being timed.
 pub fn run(effort: &Effort, dir: &Path) -> anyhow::Result<String> {
+    let over_http = http::run(effort.http, dir)?;
     let bench = reads::Bench::prepare(effort, dir)?;
     let mut subjects = Vec::new();
     for (name, lookup, loaded) in ROWS {
@@ -59,9 +77,10 @@ pub fn run(effort: &Effort, dir: &Path) -> anyhow::Result<String> {
     let samples = alternate(subjects, effort.repetitions);
     let of = |figure: usize| -> Vec<Samples> { samples.iter().map(|row| row.figure(figure)).collect() };
     Ok([
-        table("GET 4 KiB, median", "µs", &of(0)),
-        table("GET 4 KiB, p99", "µs", &of(1)),
-        table("GET 4 KiB, p99.9", "µs", &of(2)),
+        over_http,
+        table("In process: GET 4 KiB, median", "µs", &of(0)),
+        table("In process: GET 4 KiB, p99", "µs", &of(1)),
+        table("In process: GET 4 KiB, p99.9", "µs", &of(2)),
         table("GETs", "per second", &of(3)),
         table("PUTs meanwhile, durability full", "per second", &of(4)),
     ]
@@ -75,6 +94,13 @@ pub fn run(effort: &Effort, dir: &Path) -> anyhow::Result<String> {
 pub fn expect_every_row(report: &str) -> anyhow::Result<()> {
     for (name, ..) in ROWS {
         anyhow::ensure!(report.contains(name), "the block report has no row `{name}`");
+    }
+    for name in [
+        "quintet, epoll, relaxed",
+        "GETs beside PUTs",
+        "PUT 4 KiB, flushed",
+    ] {
+        anyhow::ensure!(report.contains(name), "the block report has no `{name}`");
     }
     Ok(())
 }
