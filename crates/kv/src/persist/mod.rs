@@ -52,7 +52,7 @@ pub(crate) fn open(
         max_record_bytes: room as usize,
         max_group_bytes: room.min(4 << 20) as usize,
         zero_fill: durability == Durability::Full,
-        companions: Vec::new(),
+        ..LogConfig::default()
     };
     let (log, recovery) = Log::open(directory.clone(), log_config, clock.clone(), after, &mut replay)?;
     Ok((Some(log), recovery))
