@@ -10,4 +10,5 @@ pub mod measure;
 pub mod queue;
 pub mod shard;
 pub mod stm;
+pub mod tree;
 pub mod vectors;

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use clap::{Parser, Subcommand};
-use quintet_bench::{blocks, machine, queue, shard, stm, vectors};
+use quintet_bench::{blocks, machine, queue, shard, stm, tree, vectors};
 use std::path::{Path, PathBuf};
 
 /// Compare Quintet's parts with their rivals on this machine.
@@ -45,6 +45,15 @@ enum Bench {
         /// How often each subject is measured; the table shows medians.
         #[arg(long, default_value_t = 5)]
         repetitions: usize,
+    },
+    /// The tree: reads beside LMDB and redb, grouped durable writes, watchers.
+    Tree {
+        /// How often each subject is measured; the table shows medians.
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
+        /// A directory on the disk to measure; temporary ones are made in it.
+        #[arg(long, default_value = "target")]
+        dir: PathBuf,
     },
     /// Vector search beside a plain loop and the memory bandwidth; inserts, recall, latency.
     Vectors {
@@ -93,6 +102,7 @@ fn main() -> anyhow::Result<()> {
         } => return blocks::serve(&dir, &backend, &durability),
         Bench::Stm { repetitions } => stm::run(&stm::Effort::full(repetitions))?,
         Bench::Shard { repetitions } => shard::run(&shard::Effort::full(repetitions))?,
+        Bench::Tree { repetitions, dir } => tree::run(&tree::Effort::full(repetitions), &dir)?,
         Bench::Vectors {
             repetitions,
             data,
@@ -111,7 +121,9 @@ fn main() -> anyhow::Result<()> {
             vectors::expect_every_row(&searches)?;
             let shards = shard::run(&shard::Effort::smoke())?;
             shard::expect_every_row(&shards)?;
-            format!("{queues}\n\n{stores}\n\n{transactions}\n\n{shards}\n\n{searches}")
+            let trees = tree::run(&tree::Effort::smoke(), Path::new("target"))?;
+            tree::expect_every_row(&trees)?;
+            format!("{queues}\n\n{stores}\n\n{transactions}\n\n{shards}\n\n{trees}\n\n{searches}")
         }
     };
     println!("{}\n\n{report}", machine::describe());

@@ -16,7 +16,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `rules` | security rules in Firebase's language (default) |
-//! | `testing` | `TreeHandler::fail_next_commit()` |
+//! | `testing` | `TreeHandler::fail_next_commit()`, and `Reader::raw_len()` for comparisons |
 #![deny(unsafe_code)]
 
 mod config;
@@ -26,6 +26,7 @@ mod etag;
 mod fsck;
 mod guard;
 mod handler;
+mod import;
 mod index;
 mod inner;
 mod keyed;
@@ -49,12 +50,15 @@ pub use etag::ETag;
 pub use fsck::{FsckReport, fsck};
 pub use guard::{Guard, ReadAccess, WriteAccess};
 pub use handler::TreeHandler;
+pub use import::Imported;
 pub use index::Index;
 pub use keyed::{KeyedHandler, PLACE as KEYED_PLACE};
 pub use message::{Action, TreeMessage, TreeReply, Waiting, Write, Written};
 pub use path::{MAX_NAME_BYTES, MAX_PATH_DEPTH, NameRules, Path};
 pub use pool::{Pool, PoolConfig, PoolStats, Priority, PriorityStats, Spread, Task};
 pub use query::{Answer, Bound, Limit, OrderBy, Query};
+#[cfg(feature = "testing")]
+pub use reader::RawKey;
 pub use reader::Reader;
 /// JSON documents.
 pub use serde_json::Value;

@@ -94,7 +94,8 @@ impl fmt::Debug for Write {
     }
 }
 
-fn value_bytes(value: &Value) -> u64 {
+/// About how much memory a document takes.
+pub(crate) fn value_bytes(value: &Value) -> u64 {
     let below: u64 = match value {
         Value::String(text) => text.len() as u64,
         Value::Array(items) => items.iter().map(value_bytes).sum(),

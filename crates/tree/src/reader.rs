@@ -8,7 +8,10 @@ use crate::{
 };
 use quintet_core::Seq;
 use serde_json::Value;
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// Reads what is committed. No call waits for the writer; each takes a reader's slot while it runs.
 #[derive(Clone)]
@@ -57,6 +60,31 @@ impl Reader {
     /// answers; what the guard answers.
     pub fn get(&self, path: &Path) -> Result<Value, TreeError> {
         self.access(path, None, |view| view.get(path))
+    }
+
+    /// The document as compact JSON text: cheaper than [`get`](Self::get) for whoever sends it on.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_json(&self, path: &Path) -> Result<Vec<u8>, TreeError> {
+        self.access(path, None, |view| view.get_json(path))
+    }
+
+    /// The document's text and its tag, of the same moment.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_json_with_etag(&self, path: &Path) -> Result<(Vec<u8>, ETag), TreeError> {
+        self.access(path, None, |view| Ok((view.get_json(path)?, view.etag(path)?)))
+    }
+
+    /// Writes the document as compact JSON text, however large it is, and answers how many leaves it has. All of it is of
+    /// one moment, so a snapshot is held as long as `out` takes: give it a file, not a client.
+    ///
+    /// # Errors
+    /// What LMDB, the guard and `out` answer; what was written by then stays.
+    pub fn export(&self, path: &Path, out: &mut dyn io::Write) -> Result<u64, TreeError> {
+        self.access(path, None, |view| view.export(path, out))
     }
 
     /// The document with `depth` levels; deeper containers are `true`. Depth 1 is Firebase's *shallow*.
@@ -120,5 +148,29 @@ impl Reader {
     /// What `read` answers, or why there is no snapshot.
     pub fn view<T>(&self, read: impl FnOnce(&View<'_>) -> Result<T, TreeError>) -> Result<T, TreeError> {
         self.inner.read(read)
+    }
+}
+
+/// The row under which a leaf is found: what LMDB alone would be asked for.
+#[cfg(feature = "testing")]
+pub struct RawKey(Vec<u8>);
+
+#[cfg(feature = "testing")]
+impl RawKey {
+    /// The row of the leaf at `path`, which is not longer than a row's key.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        Self(crate::view::leaf_key(path))
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Reader {
+    /// The length of a row: a transaction and a look-up, and nothing of the tree. For comparisons.
+    ///
+    /// # Errors
+    /// What LMDB answers.
+    pub fn raw_len(&self, key: &RawKey) -> Result<Option<usize>, TreeError> {
+        Ok(self.inner.lmdb.snapshot()?.find(&key.0)?.map(<[u8]>::len))
     }
 }

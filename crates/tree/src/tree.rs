@@ -6,6 +6,7 @@
 use crate::{
     Config, ETag, Path, Pool, Priority, Query, Reader, Task, TreeError, TreeHandler, TreeMessage, TreeReply,
     Write, Written,
+    import::{self, Imported},
     inner::Inner,
     message::{Room, Waiting},
     push_id::PushIds,
@@ -266,6 +267,16 @@ impl Tree {
     /// As [`write`](Self::write).
     pub fn set_if(&self, path: &Path, value: Value, tag: ETag) -> Result<Outcome> {
         self.write_blocking(Write::set(path.clone(), value).if_match(tag))
+    }
+
+    /// Replaces what is at `path` by the document in `text`, as [`Reader::export`] writes it. A document that is too large for
+    /// one write takes several, the first of which removes what was there: then a crash can leave a part.
+    ///
+    /// # Errors
+    /// [`TreeError::Json`] with line and column, nothing is changed then; as [`write`](Self::write).
+    pub fn import(&self, path: &Path, text: &[u8]) -> Result<Imported> {
+        let value = crate::parse_json(text)?;
+        import::import(self, path, value)
     }
 
     /// As [`write`](Self::write), and waits for the outcome.

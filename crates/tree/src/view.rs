@@ -11,11 +11,15 @@ use crate::{
         long::{self, Way},
         read_mark, stage,
     },
-    value::{build::Builder, scalar},
+    value::{
+        build::Builder,
+        scalar,
+        text::{Text, write_scalar},
+    },
 };
 use quintet_core::Seq;
 use serde_json::Value;
-use std::ops::ControlFlow;
+use std::{io, ops::ControlFlow};
 
 /// The tree at one moment.
 #[derive(Clone, Copy)]
@@ -70,6 +74,52 @@ impl<'a> View<'a> {
             Ok(ControlFlow::Continue(()))
         })?;
         builder.finish()
+    }
+
+    /// The document at `path` as compact JSON text, without a document in memory. Names come in the tree's order.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_json(&self, path: &Path) -> Result<Vec<u8>, TreeError> {
+        let node = leaf_key(path);
+        if let Some(bytes) = long::get(self.rows, &node)? {
+            let mut text = Vec::with_capacity(bytes.len() + 16);
+            write_scalar(&mut text, &bytes)?;
+            return Ok(text);
+        }
+        let mut text = Text::default();
+        let mut budget = Budget::new(self.config);
+        let _all = long::scan(self.rows, &node, &end_of(&node), Way::Up, &mut |key, value| {
+            let rest = &key[node.len()..];
+            budget.spend(rest, value)?;
+            text.add(rest, value)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(text.finish())
+    }
+
+    /// Writes the document at `path` as compact JSON text, however large it is. Memory: what the largest array takes.
+    ///
+    /// # Errors
+    /// What LMDB and `out` answer.
+    pub fn export(&self, path: &Path, out: &mut dyn io::Write) -> Result<u64, TreeError> {
+        let failed = |error| TreeError::io("writing the export", error);
+        let node = leaf_key(path);
+        if long::get(self.rows, &node)?.is_some() {
+            out.write_all(&self.get_json(path)?).map_err(failed)?;
+            return Ok(1);
+        }
+        let (mut text, mut leaves) = (Text::default(), 0);
+        let _all = long::scan(self.rows, &node, &end_of(&node), Way::Up, &mut |key, value| {
+            text.add(&key[node.len()..], value)?;
+            leaves += 1;
+            if leaves % 256 == 0 {
+                text.hand_on(out).map_err(failed)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        out.write_all(&text.finish()).map_err(failed)?;
+        Ok(leaves)
     }
 
     /// The document at `path` with `depth` levels below it; deeper containers are `true`. Depth 1 is Firebase's *shallow*.

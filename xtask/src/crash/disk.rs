@@ -4,24 +4,24 @@
 //! After each run the store is opened on a healthy disk: nothing that was acknowledged may be lost. The load itself checks
 //! that reads go on.
 
-use super::recorder::Bench;
+use super::recorder::{Bench, SUBJECTS};
 use crate::steps::Steps;
 use anyhow::{Context, Result, bail, ensure};
 
 /// No space left, input/output error: Linux's numbers.
 const ERRORS: [(&str, &str); 2] = [("28", "a full disk"), ("5", "an I/O error")];
-/// Which files fail, and at most so many runs: what the seam reaches is gone through to the end in the tests.
-const FILES: [(&str, u32); 3] = [("data.mdb", u32::MAX), ("blocks.data", 60), ("segment", 60)];
 
 /// Runs the stage.
 pub(crate) fn run(steps: &mut Steps) -> Result<()> {
-    let bench = Bench::build(steps)?;
-    for (file, most) in FILES {
-        for (errno, error) in ERRORS {
-            let title = format!("{error} at every operation on {file}");
-            steps.call(&title, "cargo xtask crash disk", || {
-                every_operation(&bench, file, errno, most)
-            })?;
+    for subject in &SUBJECTS {
+        let bench = Bench::build(steps, subject)?;
+        for (file, most) in subject.failing {
+            for (errno, error) in ERRORS {
+                let title = format!("{error} at every operation on {file} of {}", subject.package);
+                steps.call(&title, "cargo xtask crash disk", || {
+                    every_operation(&bench, file, errno, *most)
+                })?;
+            }
         }
     }
     Ok(())

@@ -27,8 +27,9 @@ Runs every stage, or the one named:
   vectors the vector store: power cuts and failing I/O on a simulated disk, kill -9 on a
           real directory, random histories                           (N images and cases, N / 20 rounds)
   stm     contexts: the same, kill -9, readers beside writers        (N / 20 rounds of each)
+  tree    the tree, killed with -9 under load and opened again       (N / 20 rounds)
   kill    the server, killed with -9 under load and started again    (N / 20 rounds at each durability)
-  power   the block store's real system calls, LMDB's included, cut  (5 N power cuts)
+  power   the real system calls of blocks and tree, LMDB's too, cut  (5 N power cuts each)
           off at random moments; needs a C compiler as `cc`
   disk    the same system calls failing, the Nth and all later ones  (every N)
 N is 2048 unless given. A failure prints its seed.",
@@ -53,7 +54,7 @@ struct Stage {
     work: Work,
 }
 
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     Stage {
         name: "log",
         work: Work::Tests {
@@ -79,6 +80,13 @@ const STAGES: [Stage; 7] = [
         name: "stm",
         work: Work::Tests {
             package: "quintet-stm",
+            filter: "crash",
+        },
+    },
+    Stage {
+        name: "tree",
+        work: Work::Tests {
+            package: "quintet-tree",
             filter: "crash",
         },
     },

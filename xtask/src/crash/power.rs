@@ -1,24 +1,27 @@
-//! The stage `power`: cut the power on the whole block store – data file, log and LMDB – at random moments.
+//! The stage `power`: cut the power on whole stores, LMDB included, at random moments.
 //!
 //! Builds the recorder with the C compiler, runs seeded loads under it, and checks images of each recording at every
 //! durability. Then it proves that the check can fail: on a disk that ignores the syncs of one file, it must.
 
-use super::recorder::Bench;
+use super::recorder::{Bench, SUBJECTS, Subject};
 use crate::steps::Steps;
 use anyhow::{Context, Result, ensure};
 
-const DURABILITIES: [&str; 3] = ["full", "interval", "relaxed"];
 /// Images per recording; there is one recording per durability and load.
 pub(super) const IMAGES_PER_LOAD: u32 = 500;
-/// Files whose syncs the disk pretends to do, one at a time.
-const LIARS: [&str; 2] = ["blocks.data", "segment-0000000000000001.new"];
 
-/// Runs the stage until at least `images` images were checked.
+/// Runs the stage until at least `images` images of each engine were checked.
 pub(crate) fn run(steps: &mut Steps, images: u32) -> Result<()> {
-    let bench = Bench::build(steps)?;
-    let loads = images.div_ceil(IMAGES_PER_LOAD * DURABILITIES.len() as u32);
+    SUBJECTS
+        .iter()
+        .try_for_each(|subject| cut(steps, subject, images))
+}
+
+fn cut(steps: &mut Steps, subject: &Subject, images: u32) -> Result<()> {
+    let bench = Bench::build(steps, subject)?;
+    let loads = images.div_ceil(IMAGES_PER_LOAD * subject.durabilities.len() as u32);
     for seed in 1..=loads {
-        for durability in DURABILITIES {
+        for durability in subject.durabilities {
             let run = bench.record(steps, seed, durability)?;
             steps.run(
                 &format!("{IMAGES_PER_LOAD} power cuts, {durability}, load {seed}"),
@@ -27,7 +30,7 @@ pub(crate) fn run(steps: &mut Steps, images: u32) -> Result<()> {
         }
     }
     let run = bench.record(steps, 1, "full")?;
-    for liar in LIARS {
+    for liar in subject.liars {
         let mut check = bench.check(&run, &[liar]);
         let repeat = format!("{check:?}");
         steps.call(

@@ -1,4 +1,4 @@
-//! A load on the block store under the preloaded recorder: building both, and running them.
+//! A load on an engine under the preloaded recorder: building both, and running them.
 
 use crate::{
     steps::Steps,
@@ -6,6 +6,35 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use std::{fs, path::PathBuf, process::Command};
+
+/// An engine whose example `power_loss` is a load and its check.
+pub(super) struct Subject {
+    /// Its package.
+    pub(super) package: &'static str,
+    /// The durabilities that differ.
+    pub(super) durabilities: &'static [&'static str],
+    /// Files whose syncs the disk pretends to do, one at a time.
+    pub(super) liars: &'static [&'static str],
+    /// Which files fail, and at most so many runs: what the seam reaches is gone through to the end in the tests.
+    pub(super) failing: &'static [(&'static str, u32)],
+}
+
+/// Every engine that writes by LMDB.
+pub(super) const SUBJECTS: [Subject; 2] = [
+    Subject {
+        package: "quintet-blockstore",
+        durabilities: &["full", "interval", "relaxed"],
+        liars: &["blocks.data", "segment-0000000000000001.new"],
+        failing: &[("data.mdb", u32::MAX), ("blocks.data", 60), ("segment", 60)],
+    },
+    Subject {
+        package: "quintet-tree",
+        durabilities: &["full"],
+        // Under this name it is made.
+        liars: &["data.mdb.new"],
+        failing: &[("data.mdb", 400)],
+    },
+];
 
 /// The recorder, the program under it, and where recordings go.
 pub(super) struct Bench {
@@ -24,7 +53,7 @@ pub(super) struct Recorded {
 
 impl Bench {
     /// Compiles the recorder with the C compiler, and the load.
-    pub(super) fn build(steps: &mut Steps) -> Result<Self> {
+    pub(super) fn build(steps: &mut Steps, subject: &Subject) -> Result<Self> {
         let target = root().join("target/power");
         let recorder = target.join("record.so");
         fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
@@ -39,7 +68,7 @@ impl Bench {
             "build",
             "--release",
             "--package",
-            "quintet-blockstore",
+            subject.package,
             "--example",
             "power_loss",
             "--target-dir",
@@ -47,12 +76,15 @@ impl Bench {
         build.arg(&target);
         // System calls that rustix makes itself would pass the recorder by.
         build.env("RUSTFLAGS", "--cfg rustix_use_libc");
-        steps.run("build the load", &mut build)?;
-        let program = target.join("release/examples/power_loss");
+        steps.run(&format!("build the load of {}", subject.package), &mut build)?;
+        // Both examples have the same name: a copy outlives the other's build.
+        let program = target.join(format!("{}-power_loss", subject.package));
+        let built = target.join("release/examples/power_loss");
+        fs::copy(&built, &program).with_context(|| format!("copying {}", built.display()))?;
         Ok(Self {
             recorder,
             program,
-            dir: target.join("runs"),
+            dir: target.join("runs").join(subject.package),
         })
     }
 

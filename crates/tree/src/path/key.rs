@@ -117,6 +117,15 @@ pub(crate) fn is_within(key: &[u8], path: &[u8]) -> bool {
     key.starts_with(path) && key.get(path.len()) != Some(&ESCAPE)
 }
 
+/// The place in an array that a name stands for: a whole number from 0 on, without needless zeros.
+pub(crate) fn array_place(bytes: &[u8]) -> Option<usize> {
+    let [INTEGER, a, b, c, d, 0] = *bytes else {
+        return None;
+    };
+    let number = u32::from_be_bytes([a, b, c, d]).checked_sub(0x8000_0000)?;
+    usize::try_from(number).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,21 +43,41 @@ pub(crate) fn encode(value: &Value) -> Option<Vec<u8>> {
     })
 }
 
-/// The value of a leaf's bytes.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Value, TreeError> {
+/// A leaf's value, where it lies.
+pub(crate) enum Scalar<'a> {
+    Bool(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Double(f64),
+    Text(&'a str),
+}
+
+/// The value of a leaf's bytes, without copying.
+pub(crate) fn borrow(bytes: &[u8]) -> Result<Scalar<'_>, TreeError> {
     let damaged = || TreeError::corrupted("LMDB", "a leaf is not a value");
     let (tag, rest) = bytes.split_first().ok_or_else(damaged)?;
     let eight = || <[u8; 8]>::try_from(rest).map_err(|_| damaged());
     Ok(match *tag {
-        FALSE if rest.is_empty() => Value::Bool(false),
-        TRUE if rest.is_empty() => Value::Bool(true),
-        SIGNED => Value::from(i64::from_be_bytes(eight()?)),
-        UNSIGNED => Value::from(u64::from_be_bytes(eight()?)),
-        DOUBLE => Number::from_f64(f64::from_bits(u64::from_be_bytes(eight()?)))
-            .map(Value::Number)
-            .ok_or_else(damaged)?,
-        TEXT => Value::String(std::str::from_utf8(rest).map_err(|_| damaged())?.to_owned()),
+        FALSE if rest.is_empty() => Scalar::Bool(false),
+        TRUE if rest.is_empty() => Scalar::Bool(true),
+        SIGNED => Scalar::Signed(i64::from_be_bytes(eight()?)),
+        UNSIGNED => Scalar::Unsigned(u64::from_be_bytes(eight()?)),
+        DOUBLE => Scalar::Double(f64::from_bits(u64::from_be_bytes(eight()?))),
+        TEXT => Scalar::Text(std::str::from_utf8(rest).map_err(|_| damaged())?),
         _ => return Err(damaged()),
+    })
+}
+
+/// The value of a leaf's bytes.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Value, TreeError> {
+    Ok(match borrow(bytes)? {
+        Scalar::Bool(value) => Value::Bool(value),
+        Scalar::Signed(value) => Value::from(value),
+        Scalar::Unsigned(value) => Value::from(value),
+        Scalar::Double(value) => Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| TreeError::corrupted("LMDB", "a leaf is not a number"))?,
+        Scalar::Text(value) => Value::String(value.to_owned()),
     })
 }
 
