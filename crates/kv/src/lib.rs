@@ -50,4 +50,4 @@ pub use namespaces::Namespaces;
 pub use ops::{Ttl, Wait};
 pub use store::Store;
 pub use value::{Bytes, Hash, List, Object, Set, SortedSet, Value, from_json, to_json};
-pub use wait::{CancelGuard, CancelToken, cancellation};
+pub use wait::{CancelGuard, CancelToken, Taking, cancellation};

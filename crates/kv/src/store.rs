@@ -130,6 +130,14 @@ impl Store {
         self.inner.log.as_ref().map_or(Ok(()), quintet_log::Log::close)
     }
 
+    /// Returns when every change so far is as durable as configured: what an operation that blocks does before it answers.
+    ///
+    /// # Errors
+    /// What the log answers.
+    pub fn settle(&self) -> Result<()> {
+        self.settle_all()
+    }
+
     /// Whether changes are taken, as far as is known without making one. Two atomic loads.
     ///
     /// # Errors

@@ -110,9 +110,27 @@ impl Store {
             if ttl.is_zero() {
                 return transaction.apply(key, Effect::Delete);
             }
-            let ttl_ms = u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-            let at_ms = transaction.now_ms().saturating_add(ttl_ms);
+            let at_ms = transaction.now_ms().saturating_add(whole_ms(ttl));
             transaction.apply(key, Effect::Expire { at_ms })
+        })
+    }
+
+    /// Sets the value with a time to live of its own, or none: unlike [`set`](Self::set), which leaves the time as it is.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn set_for(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl Into<Value>,
+        ttl: Option<Duration>,
+    ) -> Result<()> {
+        let (key, value) = (key.as_ref(), value.into());
+        self.change(&[key], |transaction| {
+            let at = |ttl: Duration| transaction.now_ms().saturating_add(whole_ms(ttl));
+            let expires_ms = ttl.map_or(0, at);
+            let value = value.clone();
+            transaction.apply(key, Effect::Put { value, expires_ms })
         })
     }
 
@@ -166,4 +184,9 @@ impl Store {
             .write_all(|transaction| transaction.clear(|_| true).map(drop))?;
         self.inner.settle(seen)
     }
+}
+
+/// Rounded up: a key must not expire early.
+fn whole_ms(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

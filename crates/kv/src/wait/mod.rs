@@ -11,6 +11,7 @@ mod mailbox;
 mod pending;
 mod primitive;
 mod registry;
+mod taking;
 
 pub use cancel::{CancelGuard, CancelToken, cancellation};
 pub(crate) use line::{Line, Served};
@@ -18,3 +19,4 @@ pub(crate) use mailbox::{Delivery, Mailbox};
 pub(crate) use pending::Pending;
 pub(crate) use primitive::Arc as Shared;
 pub(crate) use registry::{Registry, Waiter, Wish};
+pub use taking::Taking;

@@ -9,9 +9,11 @@ mod cli;
 )]
 mod client;
 mod crash;
+mod crash_api;
 mod curl;
 mod data_dir;
 mod fsck;
 mod idle;
+mod kv_routes;
 mod process;
 mod serve;

@@ -160,6 +160,12 @@ impl Server {
         }
     }
 
+    /// Waits for an end that was asked for, and expects success.
+    pub(crate) fn ended(mut self) {
+        let status = self.wait();
+        assert_eq!(status.code(), Some(0), "after a signal: {status}");
+    }
+
     /// SIGTERM, wait, and expect success.
     pub(crate) fn stop(mut self) {
         self.signal("TERM");
