@@ -53,8 +53,12 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let parts = start(&config, &dir, &runtime, &life, &shutdown.reporter())?;
     life.enter(Stage::Serving);
     announce(&config, &dir, &parts);
+    #[cfg(target_os = "linux")]
+    crate::notify::tell(crate::notify::READY);
 
     let stop = shutdown.wait();
+    #[cfg(target_os = "linux")]
+    crate::notify::tell(crate::notify::STOPPING);
     let failed = match stop {
         Stop::Signal(name) => {
             say(format_args!("{name}: draining, at most {} s", DRAIN.as_secs()));

@@ -28,6 +28,22 @@ impl Failure {
         }
     }
 
+    /// The configuration file is wrong: exit code 78.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self {
+            code: 78,
+            ..Self::new(message)
+        }
+    }
+
+    /// The same failure, as one of a configuration file.
+    #[must_use]
+    pub fn in_file(mut self, file: &str) -> Self {
+        self.message = format!("{file}: {}", self.message);
+        self.code = 78;
+        self
+    }
+
     /// Adds what the person can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -35,7 +51,7 @@ impl Failure {
         self
     }
 
-    /// 1, or 2 for wrong usage.
+    /// 1, 2 for wrong usage, 78 for a wrong configuration file.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)

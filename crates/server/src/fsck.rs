@@ -70,7 +70,15 @@ fn check(dir: &DataDir) -> Result<Vec<(&'static str, Findings)>, Failure> {
     if let Some(findings) = crate::engine::kv::fsck(dir.path())? {
         all.push(("kv", findings));
     }
-    #[cfg(not(any(feature = "blockstore", feature = "kv")))]
+    #[cfg(feature = "shard")]
+    if let Some(findings) = crate::engine::vectors::fsck(dir.path())? {
+        all.push(("vectors", findings));
+    }
+    #[cfg(feature = "stm")]
+    if let Some(findings) = crate::engine::stm::fsck(dir.path())? {
+        all.push(("stm", findings));
+    }
+    #[cfg(not(any(feature = "blockstore", feature = "kv", feature = "shard", feature = "stm")))]
     let _nothing_to_check = (&mut all, dir);
     Ok(all)
 }

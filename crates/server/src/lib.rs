@@ -20,37 +20,73 @@ pub mod fsck;
 pub mod io_backend;
 pub mod listen;
 pub mod lock;
+#[cfg(target_os = "linux")]
+mod notify;
+pub mod prove;
+pub mod settings;
 pub mod shutdown;
 pub mod size;
 
 mod engine;
 mod port;
 
-use clap::Parser;
+use clap::CommandFactory;
+use settings::{Refused, Settings};
 use std::{ffi::OsString, process::ExitCode};
 
-/// Does what the command line says and returns the process's exit code: 0 success, 1 failure, 2 wrong usage.
+/// Does what the command line says and returns the process's exit code: 0 success, 1 failure, 2 wrong usage, 78 wrong
+/// configuration file.
 ///
 /// Blocks until the command is done; for `serve` that is until a signal comes.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match cli::Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => {
+    let settings = match Settings::read(args) {
+        Ok(settings) => settings,
+        Err(Refused::Usage(error)) => {
             // Help and version are "errors" of code 0 that clap prints to standard output.
             let _reader_gone = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
+        Err(Refused::File(failure)) => {
+            console::complain(&failure);
+            return failure.exit_code();
+        }
     };
-    let result = match &cli.command {
-        None => compose::serve(&cli.serve),
-        Some(cli::Command::Serve(args)) => compose::serve(args),
-        Some(cli::Command::Fsck(args)) => fsck::fsck(args),
-    };
-    match result {
+    match done(&settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             console::complain(&failure);
             failure.exit_code()
         }
     }
+}
+
+fn done(settings: &Settings) -> Result<(), failure::Failure> {
+    match &settings.cli.command {
+        None => served(&settings.cli.serve),
+        Some(cli::Command::Serve(args)) => served(args),
+        Some(cli::Command::Fsck(args)) => fsck::fsck(args),
+        Some(cli::Command::Prove(args)) => prove::prove(args),
+        Some(cli::Command::Config(args)) => match &args.action {
+            cli::ConfigAction::Show { origin, .. } => {
+                settings.show(*origin);
+                Ok(())
+            }
+            cli::ConfigAction::Check { serve } => {
+                config::Config::from_args(serve)?;
+                console::say("valid");
+                Ok(())
+            }
+        },
+        Some(cli::Command::Completions(args)) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut cli::Cli::command(), "quintet", &mut script);
+            console::say(String::from_utf8_lossy(&script).trim_end());
+            Ok(())
+        }
+    }
+}
+
+fn served(args: &cli::ServeArgs) -> Result<(), failure::Failure> {
+    settings::warn_of_strangers();
+    compose::serve(args)
 }

@@ -1,10 +1,10 @@
-//! SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once with exit code 1. SIGXFSZ is caught
-//! and ignored.
+//! SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once with exit code 1. SIGXFSZ and SIGHUP
+//! are caught and ignored.
 //!
 //! The main thread waits here for the first signal, or for an engine that says it cannot go on.
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGXFSZ},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
     flag,
     iterator::Signals,
 };
@@ -63,6 +63,9 @@ impl Shutdown {
         // Its default ends the process at the first write beyond the limit on file size. Caught, that write fails like
         // one to a full disk.
         flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        // A terminal that closes, or a manager that asks for a reload, must not end a server. There is nothing to read again:
+        // every setting is one of the start.
+        flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         let (sender, stops) = sync_channel(1);
         let reporter = Reporter(sender);

@@ -3,10 +3,16 @@
 //! A bare `quintet` serves, so the flags of `serve` are accepted with and without the word. Parsing only; what the values
 //! mean together is decided in [`config`](crate::config).
 
+mod completions;
+mod config;
 mod fsck;
+mod prove;
 mod serve;
 
+pub use completions::CompletionsArgs;
+pub use config::{ConfigAction, ConfigArgs};
 pub use fsck::FsckArgs;
+pub use prove::{ProveArgs, Proven};
 pub use serve::{EngineName, IoBackend, Kept, ServeArgs};
 
 use clap::{Parser, Subcommand};
@@ -19,8 +25,10 @@ Examples:
   quintet serve --without kv,stm                     leave engines out
   QUINTET_DURABILITY=interval quintet                flags as environment variables
   quintet fsck --data-dir /srv/q                     check a stopped server's data
+  quintet config show --origin                       every setting and where it comes from
+  quintet prove kv --seconds 60                      lose nothing on this disk, or say what
 
-Exit codes: 0 success, 1 failure (fsck: faults found), 2 wrong usage.";
+Exit codes: 0 success, 1 failure (fsck: faults found, prove: a loss), 2 wrong usage, 78 wrong configuration file.";
 
 /// What `quintet` was asked to do.
 #[derive(Debug, Parser)]
@@ -50,4 +58,10 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Check a data directory that no server uses; exit 0 when it is clean, 1 with a line per fault
     Fsck(FsckArgs),
+    /// Print or check the settings
+    Config(ConfigArgs),
+    /// Kill a server under load on your own disk, again and again, and check every acknowledgement
+    Prove(ProveArgs),
+    /// Print a script that completes commands and flags in a shell
+    Completions(CompletionsArgs),
 }

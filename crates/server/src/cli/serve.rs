@@ -8,6 +8,16 @@ use std::{path::PathBuf, str::FromStr};
 /// The flags of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
+    /// TOML file of settings; the environment and flags win over it. `quintet config show` prints one
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "QUINTET_CONFIG",
+        hide_env_values = true,
+        help_heading = "General"
+    )]
+    pub config: Option<PathBuf>,
+
     /// Directory that holds all data; created if missing, used by one server at a time
     #[arg(
         long,
@@ -263,7 +273,7 @@ impl FromStr for Kept {
 }
 
 /// Without the kind that [`quintet_core::Error`] prints first: clap names the flag and the value itself.
-fn durability(text: &str) -> Result<Durability, String> {
+pub(super) fn durability(text: &str) -> Result<Durability, String> {
     text.parse()
         .map_err(|error: quintet_core::Error| error.context().to_string())
 }

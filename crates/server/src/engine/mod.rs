@@ -11,6 +11,8 @@
 pub(crate) mod blocks;
 #[cfg(feature = "kv")]
 pub(crate) mod kv;
+#[cfg(any(feature = "shard", feature = "stm"))]
+pub(crate) mod logs;
 #[cfg(feature = "stm")]
 pub(crate) mod stm;
 #[cfg(feature = "shard")]

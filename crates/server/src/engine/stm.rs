@@ -3,8 +3,8 @@
 //!
 //! It has no port of its own. A context writes a checkpoint when the requests since the last one would make its log long.
 
-use super::{Engine, Mount, Part};
-use crate::{config::StmConfig, failure::Failure, port::metrics::Exposition};
+use super::{Engine, Mount, Part, logs};
+use crate::{config::StmConfig, failure::Failure, fsck::Findings, port::metrics::Exposition};
 use quintet_core::{Clock, Deadline, Durability, Error, ErrorKind, SystemClock};
 use quintet_log::{LogConfig, OsDirectory};
 use quintet_stm::{Context, ContextConfig};
@@ -113,6 +113,18 @@ pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// Checks every context below the `stm` folder of `data_dir`; `None` when there is no folder.
+pub(crate) fn fsck(data_dir: &Path) -> Result<Option<Findings>, Failure> {
+    let folder = data_dir.join("stm");
+    if !folder.exists() {
+        return Ok(None);
+    }
+    let names = names(&folder);
+    let names = names.map_err(|error| Failure::new(format!("cannot check {}: {error}", folder.display())))?;
+    let folders: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    logs::check("contexts", &folders).map(Some)
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

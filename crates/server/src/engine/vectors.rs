@@ -3,8 +3,8 @@
 //! It has no port of its own. The number of shards is fixed when the data is made; a start that does not name one takes
 //! what the data has.
 
-use super::{Engine, Mount, Part};
-use crate::{config::VectorsConfig, failure::Failure, port::metrics::Exposition};
+use super::{Engine, Mount, Part, logs};
+use crate::{config::VectorsConfig, failure::Failure, fsck::Findings, port::metrics::Exposition};
 use quintet_core::{Clock, Deadline, Error, ErrorKind, SystemClock};
 use quintet_shard::{
     ShardState,
@@ -13,6 +13,7 @@ use quintet_shard::{
 use serde_json::{Value, json};
 use std::{
     error::Error as _,
+    fs,
     num::NonZeroUsize,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -123,6 +124,26 @@ fn open(config: &VectorsConfig, shards: Option<NonZeroUsize>, folder: &Path) -> 
     settings.log.zero_fill = config.durability == quintet_core::Durability::Full;
     let directories = Directories::on_disk(folder, settings.shards())?;
     VectorStore::open(settings, directories, Arc::new(SystemClock))
+}
+
+/// Checks the manifest and every shard below the `vectors` folder of `data_dir`; `None` when there is no folder.
+pub(crate) fn fsck(data_dir: &Path) -> Result<Option<Findings>, Failure> {
+    let folder = data_dir.join("vectors");
+    if !folder.exists() {
+        return Ok(None);
+    }
+    let mut folders = vec![folder.clone()];
+    let entries = fs::read_dir(&folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let entries =
+        entries.map_err(|error| Failure::new(format!("cannot check {}: {error}", folder.display())))?;
+    folders.extend(
+        entries
+            .into_iter()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir()),
+    );
+    folders.sort_unstable();
+    logs::check("folders of vectors", &folders).map(Some)
 }
 
 impl Part for Vectors {

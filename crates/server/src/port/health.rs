@@ -1,4 +1,4 @@
-//! What operators and their tools ask: `/livez`, `/readyz`, `/version`, `/stats`, `/metrics`.
+//! What operators and their tools ask: `/livez`, `/readyz`, `/version`, `/stats`, `/metrics`, `/openapi.json`.
 //!
 //! Live means that the process answers. Ready means that a write to any engine would be taken: not while recovering or
 //! draining, nor when an engine is poisoned or full; the answer names each reason.
@@ -23,6 +23,13 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/version", get(version))
         .route("/stats", get(stats))
         .route("/metrics", get(page))
+        .route("/openapi.json", get(document))
+}
+
+/// What the port can do, for people and generators. A test holds the running server to it.
+async fn document() -> Response {
+    const DOCUMENT: &str = include_str!("openapi.json");
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
 }
 
 async fn livez() -> Response {

@@ -15,5 +15,8 @@ mod data_dir;
 mod fsck;
 mod idle;
 mod kv_routes;
+mod openapi;
 mod process;
+mod prove;
 mod serve;
+mod settings;

@@ -1,0 +1,316 @@
+//! `/openapi.json` against the running server: every operation is called with its examples, and with wrong bodies and
+//! methods; every answer must be one that the document names, of the shape that it gives.
+
+use crate::api::api;
+use crate::client::Client;
+use crate::process::Server;
+use serde_json::{Value, json};
+
+/// Finds out where a value differs from a schema: the part of JSON Schema that the document uses.
+struct Schemas<'a>(&'a Value);
+
+impl Schemas<'_> {
+    fn check(&self, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+        let fields = schema
+            .as_object()
+            .ok_or_else(|| format!("{at}: a schema is an object"))?;
+        for (keyword, rule) in fields {
+            let holds = match keyword.as_str() {
+                "$ref" => {
+                    let path = rule.as_str().unwrap_or_default().trim_start_matches('#');
+                    let target = self
+                        .0
+                        .pointer(path)
+                        .ok_or_else(|| format!("{at}: {rule} leads nowhere"))?;
+                    self.check(target, value, at)?;
+                    true
+                }
+                "type" => match rule.as_str() {
+                    Some("object") => value.is_object(),
+                    Some("array") => value.is_array(),
+                    Some("string") => value.is_string(),
+                    Some("integer") => value.is_i64() || value.is_u64(),
+                    Some("number") => value.is_number(),
+                    Some("boolean") => value.is_boolean(),
+                    Some("null") => value.is_null(),
+                    _ => return Err(format!("{at}: no such type {rule}")),
+                },
+                "required" => {
+                    let names = rule.as_array().into_iter().flatten().filter_map(Value::as_str);
+                    names.clone().all(|name| value.get(name).is_some())
+                }
+                "properties" => {
+                    for (name, schema) in rule.as_object().into_iter().flatten() {
+                        if let Some(inner) = value.get(name) {
+                            self.check(schema, inner, &format!("{at}.{name}"))?;
+                        }
+                    }
+                    true
+                }
+                "additionalProperties" => {
+                    let known = fields.get("properties").and_then(Value::as_object);
+                    let names = value.as_object().into_iter().flat_map(|object| object.keys());
+                    names
+                        .clone()
+                        .all(|name| known.is_some_and(|known| known.contains_key(name)))
+                }
+                "items" => {
+                    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                        self.check(rule, item, &format!("{at}[{index}]"))?;
+                    }
+                    true
+                }
+                "enum" => rule.as_array().is_some_and(|values| values.contains(value)),
+                "oneOf" => {
+                    let all = rule.as_array().into_iter().flatten();
+                    all.filter(|schema| self.check(schema, value, at).is_ok()).count() == 1
+                }
+                "minimum" => value
+                    .as_f64()
+                    .zip(rule.as_f64())
+                    .is_none_or(|(value, least)| value >= least),
+                "maximum" => value
+                    .as_f64()
+                    .zip(rule.as_f64())
+                    .is_none_or(|(value, most)| value <= most),
+                "description" => true,
+                other => return Err(format!("{at}: this test does not know `{other}`")),
+            };
+            if !holds {
+                return Err(format!("{at}: {keyword} {rule} does not hold for {value}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One operation of the document.
+struct Operation<'a> {
+    method: String,
+    path: &'a str,
+    spec: &'a Value,
+}
+
+impl Operation<'_> {
+    /// The path with its examples in their places; required query parameters would be too.
+    fn target(&self, with_query: bool) -> String {
+        let (mut path, mut query) = (self.path.to_owned(), Vec::new());
+        for parameter in self.spec["parameters"].as_array().into_iter().flatten() {
+            let (name, example) = (parameter["name"].as_str().expect("a name"), &parameter["example"]);
+            let text = example
+                .as_str()
+                .map_or_else(|| example.to_string(), str::to_owned);
+            match parameter["in"].as_str() {
+                Some("path") => path = path.replace(&format!("{{{name}}}"), &text),
+                _ if with_query => query.push(format!("{name}={text}")),
+                _ => {}
+            }
+        }
+        assert!(!path.contains('{'), "{path} has a parameter without an example");
+        if query.is_empty() {
+            path
+        } else {
+            format!("{path}?{}", query.join("&"))
+        }
+    }
+
+    fn example(&self) -> Option<Vec<u8>> {
+        let body = self.spec["requestBody"]["content"]["application/json"].as_object()?;
+        Some(body["example"].to_string().into_bytes())
+    }
+
+    /// Calls it, and holds the answer to the document.
+    fn call(&self, server: &Server, doc: &Value, target: &str, body: Option<&[u8]>) -> u16 {
+        let mut client = Client::connect(server.api()).expect("connected");
+        let reply = client
+            .call(&self.method, target, Some(body.unwrap_or_default()))
+            .expect("an answer");
+        let what = format!("{} {target} -> {} {}", self.method, reply.status, reply.text());
+        let responses = &self.spec["responses"];
+        let response = responses
+            .get(reply.status.to_string())
+            .unwrap_or(&responses["default"]);
+        let response = match response["$ref"].as_str() {
+            Some(path) => doc.pointer(path.trim_start_matches('#')).expect("a response"),
+            None => response,
+        };
+        assert!(
+            reply.header("x-request-id").is_some_and(|id| !id.is_empty()),
+            "{what}"
+        );
+        let Some((media, content)) = response["content"]
+            .as_object()
+            .and_then(|media| media.iter().next())
+        else {
+            assert!(reply.body.is_empty(), "{what}");
+            return reply.status;
+        };
+        let said = reply.header("content-type").unwrap_or_default();
+        assert!(said.starts_with(media.as_str()), "{what}: {said} is not {media}");
+        let value = match media.as_str() {
+            media if media.contains("json") => serde_json::from_slice(&reply.body).expect("JSON"),
+            _ => json!(reply.text()),
+        };
+        if let Err(error) = Schemas(doc).check(&content["schema"], &value, "answer") {
+            panic!("{what}: {error}");
+        }
+        reply.status
+    }
+}
+
+/// What the examples refer to.
+fn fill(server: &Server) {
+    let at = server.api();
+    for (key, value) in [
+        ("greeting", json!("hi")),
+        ("counter", json!(1)),
+        ("list", json!([1, 2, 3])),
+        ("user", json!({ "name": "Ada" })),
+        ("old", json!(true)),
+    ] {
+        assert_eq!(api(at, "PUT", &format!("/v1/kv/0/{key}"), value).0, 200, "{key}");
+    }
+    let spec = json!({ "dimension": 2, "metric": "cosine" });
+    assert_eq!(api(at, "PUT", "/v1/vectors/example", spec).0, 201);
+    let request = json!({ "ops": [{ "set": { "stock.apples": 7, "stock.plums": 1 } }] });
+    assert_eq!(api(at, "POST", "/v1/stm/example/transact", request).0, 200);
+}
+
+#[test]
+fn every_operation_answers_as_the_document_says() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start_with(dir.path(), &["--without", "blocks"], &[]);
+    let (status, doc) = api(server.api(), "GET", "/openapi.json", Value::Null);
+    assert_eq!((status, &doc["openapi"]), (200, &json!("3.1.0")));
+    fill(&server);
+    let mut operations: Vec<Operation<'_>> = Vec::new();
+    for (path, methods) in doc["paths"].as_object().expect("paths") {
+        for (method, spec) in methods.as_object().expect("operations") {
+            let method = method.to_ascii_uppercase();
+            operations.push(Operation { method, path, spec });
+        }
+    }
+    assert!(operations.len() >= 35, "{} operations", operations.len());
+    // What removes comes last.
+    let rank = |operation: &Operation<'_>| {
+        ["PUT", "POST", "GET", "DELETE"]
+            .iter()
+            .position(|m| *m == operation.method)
+    };
+    operations.sort_by_key(rank);
+    for operation in &operations {
+        let success: Vec<u16> = operation.spec["responses"]
+            .as_object()
+            .expect("responses")
+            .keys()
+            .filter_map(|status| status.parse().ok())
+            .filter(|status| *status < 300)
+            .collect();
+        let example = operation.example();
+        if let Some(body) = &example {
+            let schema = &operation.spec["requestBody"]["content"]["application/json"]["schema"];
+            let body: Value = serde_json::from_slice(body).expect("JSON");
+            Schemas(&doc)
+                .check(schema, &body, "example")
+                .expect("the example fits its schema");
+        }
+        let called = operation.call(&server, &doc, &operation.target(false), example.as_deref());
+        assert!(
+            success.contains(&called),
+            "{} {}: {called}",
+            operation.method,
+            operation.path
+        );
+        if operation.method == "GET" {
+            let called = operation.call(&server, &doc, &operation.target(true), None);
+            assert!(success.contains(&called), "{}: {called}", operation.path);
+        }
+    }
+    for operation in &operations {
+        let target = operation.target(false);
+        // A body that is no JSON, and a method that the path does not have.
+        if operation.example().is_some() {
+            assert_eq!(
+                operation.call(&server, &doc, &target, Some(b"{\"no\"")),
+                400,
+                "{target}"
+            );
+        }
+        assert_eq!(
+            api(server.api(), "PATCH", &target, Value::Null).0,
+            405,
+            "{target}"
+        );
+    }
+    server.stop();
+}
+
+#[test]
+fn the_metrics_are_in_the_format_and_named_alike() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path());
+    fill(&server);
+    let reply = crate::client::call(server.api(), "GET", "/metrics", None);
+    let media = reply.header("content-type").expect("a type");
+    assert!(
+        media.starts_with("application/openmetrics-text; version=1.0.0"),
+        "{media}"
+    );
+    let text = reply.text();
+    assert!(text.ends_with("\n# EOF\n") && text.matches("# EOF").count() == 1);
+    let (mut families, mut name, mut kind) = (Vec::new(), "", "");
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        if let Some(words) = line.strip_prefix("# TYPE ") {
+            (name, kind) = words.split_once(' ').expect("a name and a type");
+            assert!(!families.contains(&name), "{name} stands twice");
+            families.push(name);
+            let parts: Vec<_> = name.split('_').collect();
+            assert!(
+                parts.len() >= 4 && parts[0] == "quintet",
+                "{name}: quintet_<engine>_<noun>_<unit>"
+            );
+            assert!(
+                ["api", "server", "blocks", "kv", "vectors", "stm"].contains(&parts[1]),
+                "{name}"
+            );
+            assert!(["gauge", "counter", "histogram"].contains(&kind), "{kind}");
+            continue;
+        }
+        if let Some(words) = line.strip_prefix("# ") {
+            let mut words = words.split(' ');
+            assert!(
+                ["UNIT", "HELP"].contains(&words.next().expect("a word")),
+                "{line}"
+            );
+            assert_eq!(words.next(), Some(name), "{line}");
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').expect("a sample");
+        assert!(value.parse::<f64>().is_ok_and(f64::is_finite), "{line}");
+        let (sample, labels) = series
+            .split_once('{')
+            .map_or((series, ""), |(name, rest)| (name, rest));
+        assert!(labels.is_empty() || labels.ends_with("\"}"), "{line}");
+        let suffix = sample
+            .strip_prefix(name)
+            .unwrap_or_else(|| panic!("{line} is not of {name}"));
+        let suffixes: &[&str] = match kind {
+            "counter" => &["_total"],
+            "histogram" => &["_bucket", "_count", "_sum"],
+            _ => &[""],
+        };
+        assert!(suffixes.contains(&suffix), "{line}: a {kind} has {suffixes:?}");
+    }
+    for needed in [
+        "quintet_kv_stored_keys",
+        "quintet_vectors_stored_points",
+        "quintet_blocks_free_bytes",
+    ] {
+        assert!(families.contains(&needed), "{needed}");
+    }
+    assert!(
+        text.contains("quintet_stm_stored_values{context=\"example\"} 2"),
+        "{text}"
+    );
+    server.stop();
+}
