@@ -23,6 +23,7 @@ use super::{
     answer,
     api::{Api, Routes},
     body::{self, Body},
+    kv_value::{shown, value},
     kv_wait,
     problem::Problem,
 };
@@ -142,41 +143,6 @@ struct ScanOptions {
     #[serde(default)]
     cursor: u64,
     count: Option<usize>,
-}
-
-/// JSON of a value, bytes that are text shown as text.
-pub(super) fn shown(value: &Value) -> Json {
-    readable(quintet_kv::to_json(value))
-}
-
-fn readable(json: Json) -> Json {
-    match json {
-        Json::Array(items) => Json::Array(items.into_iter().map(readable).collect()),
-        Json::Object(fields) => {
-            if let (1, Some(Json::String(hex))) = (fields.len(), fields.get("$bytes"))
-                && let Some(text) = text_of(hex)
-            {
-                return Json::String(text);
-            }
-            Json::Object(
-                fields
-                    .into_iter()
-                    .map(|(name, value)| (name, readable(value)))
-                    .collect(),
-            )
-        }
-        other => other,
-    }
-}
-
-fn text_of(hex: &str) -> Option<String> {
-    let pairs = hex.as_bytes().chunks_exact(2);
-    let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()
-}
-
-fn value(json: &Json) -> Result<Value, Problem> {
-    quintet_kv::from_json(json).map_err(|error| quintet_core::Error::from(error).into())
 }
 
 fn seconds(field: &str, seconds: f64, most: f64) -> Result<Duration, Problem> {

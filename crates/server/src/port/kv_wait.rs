@@ -8,6 +8,7 @@ use super::{
     answer,
     api::Api,
     kv::{self, Answer, Key, Mounted},
+    kv_value,
     problem::Problem,
 };
 use axum::extract::{Path, Query, State};
@@ -79,7 +80,7 @@ async fn take(api: &Api, mount: &Mounted, key: Key, end: End, options: Options) 
     };
     let settled = api.offload().run(move || {
         engine.store.settle()?;
-        Ok::<_, Error>(answer::ok(&json!({ "value": kv::shown(&value) })))
+        Ok::<_, Error>(answer::ok(&json!({ "value": kv_value::shown(&value) })))
     });
     Ok(settled.await??)
 }

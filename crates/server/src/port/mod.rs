@@ -8,7 +8,7 @@
 //! | `dress` | the outermost layer: request ids, problems as bodies, traffic figures |
 //! | `problem`, `body`, `answer` | errors out, bodies in, bodies out |
 //! | `health`, `metrics`, `traffic` | `/livez` and its neighbours |
-//! | `kv` with `kv_wait`, `vectors`, `stm` | the routes of one engine each |
+//! | `kv` with `kv_value` and `kv_wait`, `vectors`, `stm` | the routes of one engine each |
 
 mod answer;
 pub(crate) mod api;
@@ -17,6 +17,8 @@ mod dress;
 mod health;
 #[cfg(feature = "kv")]
 pub(crate) mod kv;
+#[cfg(feature = "kv")]
+mod kv_value;
 #[cfg(feature = "kv")]
 mod kv_wait;
 pub(crate) mod life;

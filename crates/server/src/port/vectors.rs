@@ -11,7 +11,7 @@
 //! | `POST /v1/vectors/{c}/scroll` | `{"after"?, "limit"?, "with"?}` | `{"points": [point]}` |
 //! | `POST /v1/vectors/{c}/count` | `{"filter"?}` | `{"count": n}` |
 //! | `POST /v1/vectors/{c}/delete` | `{"ids": [id]}` | `{"deleted": n}` |
-//! | `POST /v1/vectors/{c}/search` | `{"vector" or "vectors", "k", "exact"?, "filter"?, "with"?}` | `{"hits": [hit]}`, or a list of such |
+//! | `POST /v1/vectors/{c}/search` | `{"vector" or "vectors", "k", "exact"?, "ef"?, "filter"?, "with"?}` | `{"hits": [hit]}`, or a list of such |
 
 use super::{
     answer,
@@ -164,9 +164,9 @@ struct Query {
     vector: Option<Vec<f32>>,
     vectors: Option<Vec<Vec<f32>>>,
     k: usize,
-    /// Every search is exact, so both answers are right.
-    #[serde(default, rename = "exact")]
-    _exact: bool,
+    #[serde(default)]
+    exact: bool,
+    ef: Option<usize>,
     filter: Option<Value>,
     #[serde(default)]
     with: Vec<Part>,
@@ -354,6 +354,7 @@ async fn search(State(api): State<Api>, mount: Mounted, Path(name): Path<String>
             }
         };
         let mut search = Search::many(queries, query.k).with(with(&query.with));
+        (search.exact, search.ef) = (query.exact, query.ef);
         search.filter = filter(query.filter.as_ref())?;
         let found = client.search_many(&name, search)?;
         let mut found = found.into_iter().map(|hits| Hits {
