@@ -53,13 +53,16 @@ impl State {
     /// A raw transaction commits each write alone. What makes or removes a key can lose against another one; nothing of
     /// it has happened then, and it is tried again.
     fn write_through(&mut self, shared: &Shared, name: &str, needs: &[Capability], op: &Op) -> Step<()> {
-        if let Some(plain) = Plain::of(op)
+        if self.noted.is_none()
+            && let Some(plain) = Plain::of(op)
             && shared.raw_plain(name, plain, self.admin, self.label)
         {
             self.written = true;
             return Ok(());
         }
-        if let Some(done) = shared.raw_at_once(name, needs, op, self.admin, self.label) {
+        if self.noted.is_none()
+            && let Some(done) = shared.raw_at_once(name, needs, op, self.admin, self.label)
+        {
             self.written |= done.is_ok();
             return done.map_err(Abort::failed);
         }

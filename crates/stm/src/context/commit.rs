@@ -3,7 +3,7 @@
 use super::{
     Shared, Value,
     cell::Cell,
-    change::{Change, ChangeSet, Message},
+    change::{ChangeSet, Message},
     journal::Draft,
     kept::One,
     write::{Op, Unprepared, Write},
@@ -55,16 +55,11 @@ impl Shared {
             let Some(cell) = &write.cell else { continue };
             self.keep_schema(isolation, cell, write.new.as_ref())?;
             match (&write.old, &write.new) {
-                (None, None) => continue,
                 (None, Some(_)) => draft.created.push(Arc::clone(cell)),
                 (Some(_), None) => draft.removed.push(cell.path.clone()),
-                (Some(_), Some(_)) => {}
+                (None, None) | (Some(_), Some(_)) => {}
             }
-            draft.set.changes.push(Change {
-                path: cell.path.clone(),
-                old: write.old.clone(),
-                new: write.new.clone(),
-            });
+            draft.set.changes.extend(write.change());
         }
         draft.set.changes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         for cell in &draft.created {

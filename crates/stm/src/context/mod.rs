@@ -3,7 +3,7 @@
 //! | file | role |
 //! |---|---|
 //! | `context` | the handle: make, run, read |
-//! | `tx`, `state`, `buffer`, `tree` | one attempt: what its body may do, what it has read, what it writes, keys made and removed |
+//! | `tx`, `state`, `buffer`, `tree`, `branch` | one attempt: what its body may do, what it has read, what it writes, keys made and removed, what is taken back |
 //! | `write`, `commit` | a buffered write, and what a commit records |
 //! | `raw` | the short way of a raw write |
 //! | `cell`, `form`, `index` | versioned values, and finding them |
@@ -14,6 +14,7 @@
 //! | `request` | a transaction as data |
 //! | `handler` | a context as a message handler |
 
+mod branch;
 mod buffer;
 mod cell;
 mod change;

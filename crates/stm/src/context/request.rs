@@ -25,6 +25,17 @@ pub enum Operation {
     Delete(Path),
 }
 
+impl Operation {
+    fn perform(&self, tx: &mut ContextTx<'_>) -> Step<()> {
+        match self {
+            Self::Set(path, value) => tx.set(path.as_str(), value.clone()),
+            Self::Increment(path, delta) => tx.increment(path.as_str(), *delta),
+            Self::Append(path, item) => tx.append(path.as_str(), item.clone()),
+            Self::Delete(path) => tx.delete(path.as_str()),
+        }
+    }
+}
+
 /// A transaction as data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
@@ -43,7 +54,7 @@ pub struct Request {
 pub struct Response {
     /// The version it made, or the present one if it changed nothing that is recorded.
     pub version: u64,
-    /// What it changed.
+    /// What it changed, by path; of a raw one each change on its own.
     pub changes: Vec<Change>,
 }
 
@@ -141,8 +152,9 @@ impl Request {
         Ok(())
     }
 
-    fn stale(&self, tx: &mut ContextTx<'_>) -> Step<Vec<String>> {
-        let mut stale = Vec::new();
+    /// The paths of which something else was expected, and who wrote the first of them.
+    fn stale(&self, tx: &mut ContextTx<'_>) -> Step<Option<(Vec<String>, String)>> {
+        let mut stale: Option<(Vec<String>, String)> = None;
         for (path, expected) in &self.reads {
             let (is_there, stamp) = tx.stamp(path)?;
             let holds = match expected {
@@ -150,7 +162,8 @@ impl Request {
                 None => !is_there,
             };
             if !holds {
-                stale.push(path.to_string());
+                let (paths, _) = stale.get_or_insert_with(|| (Vec::new(), tx.writer(path).to_string()));
+                paths.push(path.to_string());
             }
         }
         Ok(stale)
@@ -188,36 +201,24 @@ impl Context {
         } else {
             &request.who
         };
-        let ((), version) = self.transact(&Transaction::new(isolation).label(who), |tx| {
-            let stale = request.stale(tx)?;
-            if !stale.is_empty() {
+        let how = Transaction::new(isolation).label(who);
+        let mut attempts = 0;
+        let body = |tx: &mut ContextTx<'_>| {
+            attempts += 1;
+            if let Some((keys, rival)) = request.stale(tx)? {
                 return Err(Error::Conflict {
-                    keys: stale,
-                    rival: "another transaction".into(),
-                    attempts: 1,
+                    keys,
+                    rival,
+                    attempts,
                 }
                 .into());
             }
-            for op in &request.ops {
-                match op {
-                    Operation::Set(path, value) => tx.set(path.as_str(), value.clone())?,
-                    Operation::Increment(path, delta) => tx.increment(path.as_str(), *delta)?,
-                    Operation::Append(path, item) => tx.append(path.as_str(), item.clone())?,
-                    Operation::Delete(path) => tx.delete(path.as_str())?,
-                }
-            }
-            Ok(())
-        })?;
-        let Some(version) = version else {
-            return Ok(Response {
-                version: self.version(),
-                changes: Vec::new(),
-            });
+            request.ops.iter().try_for_each(|op| op.perform(tx))
         };
-        let changes = self
-            .change_set(version)
-            .map(|set| set.changes.clone())
-            .unwrap_or_default();
+        // From the commit itself: the history may have forgotten it by the time that somebody asks.
+        let mut changes = Vec::new();
+        let ((), version) = self.transact_noting(&how, body, Some(&mut changes))?;
+        let version = version.unwrap_or_else(|| self.version());
         Ok(Response { version, changes })
     }
 }

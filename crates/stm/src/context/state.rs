@@ -3,7 +3,7 @@
 
 use super::{
     Shared,
-    change::Message,
+    change::{Change, Message},
     path::Path,
     value::Value,
     write::{Op, Unprepared, Write, merged},
@@ -38,8 +38,10 @@ pub(crate) struct State {
     index: HashMap<usize, usize, foldhash::fast::RandomState>,
     /// Where in `writes` a path is that this transaction makes; the shared index does not know it yet. In order, because
     /// what is below a branch is asked for with every path that is made.
-    made: BTreeMap<Path, usize>,
-    messages: Vec<Message>,
+    pub(super) made: BTreeMap<Path, usize>,
+    pub(super) messages: Vec<Message>,
+    /// What has been committed so far, if somebody wants to know.
+    pub(super) noted: Option<Vec<Change>>,
     /// The latest version read in what `reads` has forgotten.
     read_before: u64,
     /// The clock when the attempt began.
@@ -75,6 +77,7 @@ impl State {
             writes: Vec::new(),
             index: HashMap::default(),
             made: BTreeMap::new(),
+            noted: None,
             read_before: 0,
             began: 0,
             messages: Vec::new(),
@@ -137,6 +140,16 @@ impl State {
         }
     }
 
+    /// Finds the writes anew after some have gone.
+    pub(super) fn index_again(&mut self) {
+        self.index.clear();
+        if self.writes.len() > LINEAR {
+            let positions = self.writes.iter().enumerate();
+            self.index
+                .extend(positions.map(|(at, write)| (write.slot().address(), at)));
+        }
+    }
+
     pub(super) fn push(&mut self, write: Write) {
         if let Some(cell) = write.cell.as_ref().filter(|_| write.creates) {
             self.made.insert(cell.path.clone(), self.writes.len());
@@ -144,11 +157,7 @@ impl State {
         self.writes.push(write);
         match self.writes.len() {
             ..=LINEAR => {}
-            full if full == LINEAR + 1 => {
-                for (at, write) in self.writes.iter().enumerate() {
-                    self.index.insert(write.slot().address(), at);
-                }
-            }
+            full if full == LINEAR + 1 => self.index_again(),
             more => {
                 self.index
                     .insert(self.writes[more - 1].slot().address(), more - 1);
@@ -208,6 +217,12 @@ impl State {
         self.read_before
             .max(self.reads.latest())
             .max(self.committed.unwrap_or(0))
+    }
+
+    /// Who wrote last at a path, as far as known.
+    pub(super) fn writer_of(shared: &Shared, path: &Path) -> Label {
+        let writer = shared.index.with(path.as_str(), |cell| cell.slot.writer());
+        Label::from_u32(writer.unwrap_or_else(|| shared.index.gap(path.as_str()).writer()))
     }
 
     /// Whether nothing is buffered.
@@ -313,15 +328,20 @@ impl State {
         let (isolation, label) = (self.isolation, self.label);
         let messages = std::mem::take(&mut self.messages);
         let mut recorded = None;
+        let Self {
+            reads, writes, noted, ..
+        } = self;
         let record = |writes: &mut [Write], version: u64| {
             recorded = shared.record(isolation, label, writes, messages, version)?;
+            if let Some(noted) = noted {
+                noted.extend(writes.iter().filter_map(Write::change));
+            }
             let needed = shared.needed.range();
             for write in writes.iter_mut() {
                 write.needed = needed;
             }
             Ok(recorded.unwrap_or(version))
         };
-        let Self { reads, writes, .. } = self;
         if writes.is_empty() {
             // Messages alone change no value, but are recorded all the same.
             record(&mut [], 0).map_err(refused)?;
@@ -331,6 +351,9 @@ impl State {
                 Err(Refusal::Conflict) => return Err(Abort::CONFLICT),
                 Err(Refusal::Failed(failure)) => return Err(refused(failure)),
             }
+        }
+        if let Some(noted) = &mut self.noted {
+            noted.sort_by(|a, b| a.path.cmp(&b.path));
         }
         self.committed = recorded.or(self.committed);
         Ok(())

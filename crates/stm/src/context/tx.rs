@@ -1,10 +1,10 @@
 //! [`ContextTx`]: what the body of a context's transaction may do.
 
-use super::{Context, Shared, path::Path, state::State, value::Value, write::Merge};
+use super::{Change, Context, Shared, path::Path, state::State, value::Value, write::Merge};
 use crate::{
     Error, Isolation, Result, Transaction,
     protocol::{read_set::ReadSet, slot::Slot, stamp::Stamp},
-    transaction::{Attempts, Step, run},
+    transaction::{Abort, Attempts, Cause, Step, run},
 };
 use std::{cell::Cell, sync::Arc};
 
@@ -119,6 +119,33 @@ impl ContextTx<'_> {
         self.state.get_stamped(self.shared, path)
     }
 
+    /// Runs `first`; if it retries, takes back what it wrote and sent and runs `second`. If both retry, the transaction
+    /// sleeps until something that either has read changes. Costs a copy of what is buffered so far.
+    ///
+    /// # Errors
+    /// Those of the branch that decides; [`Error::RawRetry`] in a raw transaction that has written: that cannot be taken
+    /// back.
+    pub fn or_else<R>(
+        &mut self,
+        first: impl FnOnce(&mut Self) -> Step<R>,
+        second: impl FnOnce(&mut Self) -> Step<R>,
+    ) -> Step<R> {
+        let mark = self.state.mark();
+        match first(self) {
+            Err(Abort(Cause::Retry)) if self.state.written => Err(Abort::failed(Error::RawRetry)),
+            Err(Abort(Cause::Retry)) => {
+                self.state.back_to(mark);
+                second(self)
+            }
+            decided => decided,
+        }
+    }
+
+    /// Who wrote last at a path.
+    pub(super) fn writer(&self, path: &Path) -> Arc<str> {
+        State::writer_of(self.shared, path).name()
+    }
+
     /// The level of this transaction.
     #[must_use]
     pub fn isolation(&self) -> Isolation {
@@ -179,10 +206,21 @@ impl Context {
         how: &Transaction,
         body: impl FnMut(&mut ContextTx<'_>) -> Step<R>,
     ) -> Result<(R, Option<u64>)> {
+        self.transact_noting(how, body, None)
+    }
+
+    /// As [`transact`](Self::transact); puts what was changed into `changes`.
+    pub(super) fn transact_noting<R>(
+        &self,
+        how: &Transaction,
+        body: impl FnMut(&mut ContextTx<'_>) -> Step<R>,
+        changes: Option<&mut Vec<Change>>,
+    ) -> Result<(R, Option<u64>)> {
         let mut state = STATE
             .take()
             .unwrap_or_else(|| Box::new(State::new(how.isolation(), false, how.author())));
         state.renew(how.isolation(), how.is_admin(), how.author());
+        state.noted = changes.is_some().then(Vec::new);
         let mut attempts = Dynamic {
             tx: ContextTx {
                 shared: &self.shared,
@@ -198,6 +236,9 @@ impl Context {
         } else {
             0
         };
+        if let (Some(changes), Some(noted)) = (changes, state.noted.take()) {
+            *changes = noted;
+        }
         state.clear();
         STATE.set(Some(state));
         // Also a refusal says something about what was read.

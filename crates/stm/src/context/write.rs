@@ -1,6 +1,6 @@
 //! [`Write`]: one buffered write of a context's transaction, as the commit protocol handles it.
 
-use super::{cell::Cell, path::Path, value::Value};
+use super::{cell::Cell, change::Change, path::Path, value::Value};
 use crate::{
     Error,
     protocol::{
@@ -138,6 +138,27 @@ impl Write {
             new: None,
             needed: None,
         }
+    }
+}
+
+impl Write {
+    /// What it changes, once it is prepared.
+    pub(super) fn change(&self) -> Option<Change> {
+        let cell = self.cell.as_ref()?;
+        let (old, new) = (self.old.clone(), self.new.clone());
+        let path = cell.path.clone();
+        (old.is_some() || new.is_some()).then_some(Change { path, old, new })
+    }
+
+    /// The same write, as it was buffered.
+    pub(super) fn again(&self) -> Self {
+        Self::new(
+            self.cell.clone(),
+            self.slot,
+            self.seen,
+            self.op.clone(),
+            self.creates,
+        )
     }
 }
 

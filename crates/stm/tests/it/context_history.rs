@@ -1,7 +1,7 @@
 //! Change sets, diff, replay, schema, outbox and requests.
 
 use quintet_stm::{
-    Change, Context, ContextConfig, Field, Isolation, Kind, Request, Schema, Transaction, Value,
+    Change, Context, ContextConfig, Field, Isolation, Kind, Operation, Request, Schema, Transaction, Value,
 };
 use std::collections::BTreeMap;
 
@@ -232,7 +232,7 @@ fn a_request_does_what_it_says_or_names_what_changed() {
     assert_eq!(error.kind(), quintet_core::ErrorKind::Conflict);
     assert_eq!(
         error.to_string(),
-        "order, stock changed by another transaction, after 1 attempts"
+        "order, stock changed by shop, after 1 attempts"
     );
     assert_eq!(context.get("stock").unwrap(), Some(Value::Int(3)));
 }
@@ -293,5 +293,50 @@ fn a_malformed_request_is_refused_with_the_place() {
         ),
     ] {
         assert_eq!(Request::from_value(&value).unwrap_err().to_string(), expected);
+    }
+}
+
+fn increment(isolation: Isolation, ops: &[&str]) -> Request {
+    Request {
+        isolation,
+        ops: ops
+            .iter()
+            .map(|path| Operation::Increment(path.parse().unwrap(), 1))
+            .collect(),
+        ..Request::default()
+    }
+}
+
+#[test]
+fn a_response_tells_its_own_changes_also_when_the_history_is_short() {
+    let config = ContextConfig {
+        history: 1,
+        ..ContextConfig::default()
+    };
+    let context = Context::with_config("short", config).unwrap();
+    std::thread::scope(|scope| {
+        for path in ["a", "b", "c"] {
+            let context = &context;
+            scope.spawn(move || {
+                for turn in 0..500 {
+                    let response = context.request(&increment(Isolation::Safe, &[path])).unwrap();
+                    let old = (turn > 0).then_some(turn);
+                    assert_eq!(response.changes, [change(path, old, Some(turn + 1))]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_response_to_a_raw_request_tells_every_change() {
+    let context = Context::new("raw");
+    for turn in 0..2 {
+        let response = context.request(&increment(Isolation::Raw, &["b", "a"])).unwrap();
+        let old = (turn > 0).then_some(turn);
+        assert_eq!(
+            response.changes,
+            [change("a", old, Some(turn + 1)), change("b", old, Some(turn + 1))]
+        );
     }
 }

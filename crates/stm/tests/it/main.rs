@@ -13,6 +13,7 @@ mod context_history;
 mod context_invariants;
 mod context_model;
 mod context_refusals;
+mod context_retry;
 mod crash_context;
 mod crash_kill;
 mod crash_replies;
