@@ -1,6 +1,7 @@
-//! Contexts: add one to a random key of 10 000, and to one of the same ten keys however many others there are.
+//! Contexts: add one to a random key of 10 000, and to one of the same ten keys however many others there are. The other
+//! STMs have no named values: they get a hash map of variables that nobody changes while they run.
 
-use super::{Effort, Sequence, rate};
+use super::{Effort, Sequence, async_atomically, rate};
 use crate::measure::{Samples, Subject, alternate};
 use dashmap::DashMap;
 use quintet_stm::{Context, Isolation};
@@ -12,6 +13,9 @@ use std::{
 pub(super) const NAMES: &[&str] = &[
     "dashmap",
     "mutex of a hash map",
+    "hash map of fast-stm",
+    "hash map of stm-core",
+    "hash map of async-stm",
     "context safe",
     "context hybrid",
     "context commutative",
@@ -82,6 +86,60 @@ fn mutex(map: &Mutex<HashMap<String, i64>>, names: &[String], threads: usize, ea
     })
 }
 
+fn fast_stm(names: &[String], threads: usize, each: u64) -> f64 {
+    let map: HashMap<&str, _> = names
+        .iter()
+        .map(|name| (name.as_str(), ::fast_stm::TVar::new(0_i64)))
+        .collect();
+    rate(threads, each, |thread, each| {
+        let mut sequence = Sequence::new(thread);
+        for _ in 0..each {
+            if let Some(variable) = map.get(names[sequence.below(names.len())].as_str()) {
+                ::fast_stm::atomically(|tx| {
+                    let now = variable.read(tx)?;
+                    variable.write(tx, now + 1)
+                });
+            }
+        }
+    })
+}
+
+fn stm_core(names: &[String], threads: usize, each: u64) -> f64 {
+    let map: HashMap<&str, _> = names
+        .iter()
+        .map(|name| (name.as_str(), ::stm_core::TVar::new(0_i64)))
+        .collect();
+    rate(threads, each, |thread, each| {
+        let mut sequence = Sequence::new(thread);
+        for _ in 0..each {
+            if let Some(variable) = map.get(names[sequence.below(names.len())].as_str()) {
+                ::stm_core::atomically(|tx| {
+                    let now = variable.read(tx)?;
+                    variable.write(tx, now + 1)
+                });
+            }
+        }
+    })
+}
+
+fn async_stm(names: &[String], threads: usize, each: u64) -> f64 {
+    let map: HashMap<&str, _> = names
+        .iter()
+        .map(|name| (name.as_str(), ::async_stm::TVar::new(0_i64)))
+        .collect();
+    rate(threads, each, |thread, each| {
+        let mut sequence = Sequence::new(thread);
+        for _ in 0..each {
+            if let Some(variable) = map.get(names[sequence.below(names.len())].as_str()) {
+                async_atomically(|| {
+                    let now = *variable.read()?;
+                    variable.write(now + 1)
+                });
+            }
+        }
+    })
+}
+
 pub(super) fn measure(effort: &Effort, threads: usize) -> anyhow::Result<Vec<Samples>> {
     let each = effort.transactions;
     let names: Vec<_> = (0..KEYS).map(name).collect();
@@ -95,10 +153,13 @@ pub(super) fn measure(effort: &Effort, threads: usize) -> anyhow::Result<Vec<Sam
     let subjects = vec![
         Subject::new(NAMES[0], || dashmap(&dash, &names, threads, each)),
         Subject::new(NAMES[1], || mutex(&locked, &names, threads, each)),
-        Subject::new(NAMES[2], with(How::ReadAndWrite(Isolation::Safe))),
-        Subject::new(NAMES[3], with(How::ReadAndWrite(Isolation::Hybrid))),
-        Subject::new(NAMES[4], with(How::Increment(Isolation::Hybrid))),
-        Subject::new(NAMES[5], with(How::Increment(Isolation::Raw))),
+        Subject::new(NAMES[2], || fast_stm(&names, threads, each)),
+        Subject::new(NAMES[3], || stm_core(&names, threads, each)),
+        Subject::new(NAMES[4], || async_stm(&names, threads, each)),
+        Subject::new(NAMES[5], with(How::ReadAndWrite(Isolation::Safe))),
+        Subject::new(NAMES[6], with(How::ReadAndWrite(Isolation::Hybrid))),
+        Subject::new(NAMES[7], with(How::Increment(Isolation::Hybrid))),
+        Subject::new(NAMES[8], with(How::Increment(Isolation::Raw))),
     ];
     Ok(alternate(subjects, effort.repetitions))
 }

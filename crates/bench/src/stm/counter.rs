@@ -1,6 +1,6 @@
 //! One counter that everybody increments.
 
-use super::{Effort, rate};
+use super::{Effort, async_atomically, rate};
 use crate::measure::{Samples, Subject, alternate};
 use quintet_stm::{Counter, Isolation, TVar, Transaction};
 use std::sync::{
@@ -11,6 +11,7 @@ use std::sync::{
 pub(super) const NAMES: &[&str] = &[
     "fast-stm",
     "stm-core",
+    "async-stm",
     "quintet safe",
     "quintet hybrid",
     "quintet raw, commutative",
@@ -87,6 +88,23 @@ fn stm_core(threads: usize, each: u64) -> f64 {
     rate
 }
 
+fn async_stm(threads: usize, each: u64) -> f64 {
+    let counter = ::async_stm::TVar::new(0_i64);
+    let rate = rate(threads, each, |_, each| {
+        for _ in 0..each {
+            async_atomically(|| {
+                let now = *counter.read()?;
+                counter.write(now + 1)
+            });
+        }
+    });
+    assert_eq!(
+        async_atomically(|| counter.read_clone()) as u64,
+        threads as u64 * each
+    );
+    rate
+}
+
 fn mutex(threads: usize, each: u64) -> f64 {
     let counter = Mutex::new(0_i64);
     rate(threads, each, |_, each| {
@@ -107,9 +125,10 @@ fn atomic(threads: usize, each: u64) -> f64 {
 
 pub(super) fn measure(effort: &Effort, threads: usize) -> anyhow::Result<Vec<Samples>> {
     let each = effort.transactions;
-    let runs: [Box<dyn FnMut() -> f64>; 9] = [
+    let runs: [Box<dyn FnMut() -> f64>; 10] = [
         Box::new(move || fast_stm(threads, each)),
         Box::new(move || stm_core(threads, each)),
+        Box::new(move || async_stm(threads, each)),
         Box::new(move || ours(Isolation::Safe, threads, each)),
         Box::new(move || ours(Isolation::Hybrid, threads, each)),
         Box::new(move || commutative(Isolation::Raw, threads, each)),

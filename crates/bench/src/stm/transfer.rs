@@ -1,6 +1,6 @@
 //! Transfers between two of 1024 accounts; the total is checked after each run, except for raw.
 
-use super::{ACCOUNTS, Effort, Sequence, rate};
+use super::{ACCOUNTS, Effort, Sequence, async_atomically, rate};
 use crate::measure::{Samples, Subject, alternate};
 use quintet_stm::{Isolation, TVar, Transaction};
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 pub(super) const NAMES: &[&str] = &[
     "fast-stm",
     "stm-core",
+    "async-stm",
     "quintet safe",
     "quintet hybrid",
     "quintet raw",
@@ -64,6 +65,21 @@ fn stm_core(threads: usize, each: u64) -> f64 {
     })
 }
 
+fn async_stm(threads: usize, each: u64) -> f64 {
+    let accounts: Vec<_> = (0..ACCOUNTS).map(|_| ::async_stm::TVar::new(100_i64)).collect();
+    rate(threads, each, |thread, each| {
+        let mut sequence = Sequence::new(thread);
+        for _ in 0..each {
+            let (from, to) = sequence.pair(ACCOUNTS);
+            async_atomically(|| {
+                let (a, b) = (*accounts[from].read()?, *accounts[to].read()?);
+                accounts[from].write(a - 1)?;
+                accounts[to].write(b + 1)
+            });
+        }
+    })
+}
+
 fn mutexes(threads: usize, each: u64) -> f64 {
     let accounts: Vec<_> = (0..ACCOUNTS).map(|_| Mutex::new(100_i64)).collect();
     let lock = |at: usize| accounts[at].lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,9 +96,10 @@ fn mutexes(threads: usize, each: u64) -> f64 {
 
 pub(super) fn measure(effort: &Effort, threads: usize) -> anyhow::Result<Vec<Samples>> {
     let each = effort.transactions;
-    let runs: [Box<dyn FnMut() -> f64>; 6] = [
+    let runs: [Box<dyn FnMut() -> f64>; 7] = [
         Box::new(move || fast_stm(threads, each)),
         Box::new(move || stm_core(threads, each)),
+        Box::new(move || async_stm(threads, each)),
         Box::new(move || ours(Isolation::Safe, threads, each)),
         Box::new(move || ours(Isolation::Hybrid, threads, each)),
         Box::new(move || ours(Isolation::Raw, threads, each)),
