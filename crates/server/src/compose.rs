@@ -22,12 +22,19 @@ use crate::{
 };
 use engines::Engines;
 use quintet_core::{Deadline, SystemClock};
-use std::{num::NonZeroUsize, thread, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 use tokio::runtime::Runtime;
 
 /// How long requests in flight may take once the server was asked to stop. A connection that is still busy after this is
 /// cut; what was acknowledged is safe either way.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long a start may be silent.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Threads of the runtime: they move bytes and run no engine.
 const MOST_RUNTIME_THREADS: usize = 4;
 
@@ -112,13 +119,13 @@ fn start(
             runtime.handle(),
             &config.http,
             address,
-            engines.routes(),
+            engines.routes(dir.path()),
             life.clone(),
         )?;
         parts.push(Box::new(port));
     }
     let mut failed = None;
-    for started in engines.start(config, dir.path(), reporter) {
+    for started in patiently(&engines, || engines.start(config, dir.path(), reporter)) {
         match started {
             Ok(part) => parts.push(part),
             Err(failure) if failed.is_none() => failed = Some(failure),
@@ -132,6 +139,24 @@ fn start(
             Err(failure)
         }
     }
+}
+
+/// Runs `work`, and tells who is waited for as long as it takes long.
+fn patiently<R>(engines: &Engines, work: impl FnOnce() -> R) -> R {
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                complain(format_args!(
+                    "recovering {}: reading what was kept",
+                    engines.recovering().join(", ")
+                ));
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 fn announce(config: &Config, dir: &DataDir, parts: &[Box<dyn Part>]) {

@@ -4,15 +4,13 @@
 use super::side_by_side;
 use crate::{
     config::Config,
-    engine::{Part, Roster},
+    engine::{Mount, Part, Roster, disk::Disk},
     failure::Failure,
     port::api::Routes,
     shutdown::Reporter,
 };
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-#[cfg(any(feature = "blockstore", feature = "kv", feature = "shard", feature = "stm"))]
-use crate::engine::Mount;
 #[cfg(feature = "blockstore")]
 use crate::engine::blocks::{self, BlocksEngine};
 #[cfg(feature = "kv")]
@@ -64,8 +62,11 @@ impl Engines {
     }
 
     /// What the API port needs of each: its place, and its routes. The one place where routes are registered.
-    pub(super) fn routes(&self) -> (Roster, Vec<Routes>) {
+    pub(super) fn routes(&self, data: &Path) -> (Roster, Vec<Routes>) {
         let (mut roster, mut routes) = (Roster::default(), Vec::new());
+        let disk = Mount::new("disk");
+        disk.fill(Arc::new(Disk::of(data.to_owned())));
+        roster.add(&disk);
         #[cfg(feature = "blockstore")]
         match &self.blocks {
             Some(mount) => roster.add(mount),
@@ -125,6 +126,20 @@ impl Engines {
             "not built in: the feature is `stm`",
         );
         (roster, routes)
+    }
+
+    /// Those that are not open yet.
+    pub(super) fn recovering(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        #[cfg(feature = "blockstore")]
+        names.extend(self.blocks.as_ref().and_then(Mount::awaited));
+        #[cfg(feature = "kv")]
+        names.extend(self.kv.as_ref().and_then(Mount::awaited));
+        #[cfg(feature = "shard")]
+        names.extend(self.vectors.as_ref().and_then(Mount::awaited));
+        #[cfg(feature = "stm")]
+        names.extend(self.stm.as_ref().and_then(Mount::awaited));
+        names
     }
 
     /// Opens all of them side by side, so that the slowest recovery is the start's.

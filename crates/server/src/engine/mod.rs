@@ -9,6 +9,7 @@
 
 #[cfg(feature = "blockstore")]
 pub(crate) mod blocks;
+pub(crate) mod disk;
 #[cfg(feature = "kv")]
 pub(crate) mod kv;
 #[cfg(any(feature = "shard", feature = "stm"))]
@@ -69,6 +70,11 @@ impl<E: Engine> Mount<E> {
             name,
             engine: Arc::new(OnceLock::new()),
         }
+    }
+
+    /// Its name while it is empty.
+    pub(crate) fn awaited(&self) -> Option<&'static str> {
+        self.engine.get().is_none().then_some(self.name)
     }
 
     /// Fills the place. Only the first engine counts, and there is only one.

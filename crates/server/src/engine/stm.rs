@@ -29,6 +29,8 @@ const SEGMENT_BYTES: u64 = 32 << 20;
 const RECORD_BYTES: usize = 24 << 20;
 /// How much log may collect before a checkpoint replaces it.
 const CHECKPOINT_AFTER_BYTES: u64 = 64 << 20;
+/// How many records an opening may find before it writes a checkpoint.
+const CHECKPOINT_AFTER_RECORDS: u64 = 50_000;
 
 /// The running contexts.
 pub(crate) struct Stm {
@@ -199,6 +201,10 @@ impl StmEngine {
         let directory = Arc::new(OsDirectory::open(&folder)?);
         let config = ContextConfig::default();
         let (context, recovery) = Context::open(name, directory, config, log, Arc::new(SystemClock))?;
+        if recovery.records >= CHECKPOINT_AFTER_RECORDS {
+            // So that the next opening need not read them all again.
+            context.checkpoint()?;
+        }
         let named = Named {
             context,
             checkpointed_bytes: AtomicU64::new(0),

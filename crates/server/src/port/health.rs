@@ -14,6 +14,7 @@ use axum::{
 };
 use quintet_core::{Clock, Error, ErrorKind, SystemClock};
 use serde_json::{Map, Value, json};
+use std::fs;
 
 /// The routes.
 pub(crate) fn routes() -> Router<Api> {
@@ -127,6 +128,25 @@ async fn stats(State(api): State<Api>) -> Result<Response, super::problem::Probl
     })))
 }
 
+/// What the process itself takes, as far as the system tells.
+fn process(page: &mut metrics::Exposition) {
+    let pages = fs::read_to_string("/proc/self/statm");
+    let resident = pages
+        .ok()
+        .and_then(|pages| pages.split(' ').nth(1)?.parse::<u64>().ok());
+    if let Some(resident) = resident {
+        let bytes = resident.saturating_mul(rustix::param::page_size() as u64);
+        page.gauge("quintet_server_resident_bytes", "Memory of the process.", bytes);
+    }
+    if let Ok(open) = fs::read_dir("/proc/self/fd") {
+        page.gauge(
+            "quintet_server_open_descriptors",
+            "Files and sockets.",
+            open.count(),
+        );
+    }
+}
+
 async fn page(State(api): State<Api>) -> Result<Response, super::problem::Problem> {
     let uptime = SystemClock.now().saturating_duration_since(api.began());
     let roster = api.clone();
@@ -142,6 +162,7 @@ async fn page(State(api): State<Api>) -> Result<Response, super::problem::Proble
             "Engine calls that run or wait for a thread.",
             roster.offload().depth(),
         );
+        process(&mut page);
         roster.traffic().metrics(&mut page);
         for entry in roster.roster().entries() {
             if let Ok(Ok(engine)) = entry.look() {

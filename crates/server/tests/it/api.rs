@@ -47,7 +47,7 @@ fn health_version_and_figures_are_told() {
     );
     let (status, stats) = get("/stats");
     assert_eq!(status, 200);
-    for engine in ["blocks", "kv", "vectors", "stm"] {
+    for engine in ["blocks", "disk", "kv", "vectors", "stm"] {
         assert_eq!(ready["engines"][engine]["state"], "ready", "{ready}");
         assert!(stats["engines"][engine].is_object(), "{stats}");
     }

@@ -15,6 +15,7 @@ mod data_dir;
 mod fsck;
 mod idle;
 mod kv_routes;
+mod life;
 mod openapi;
 mod process;
 mod prove;
