@@ -102,6 +102,57 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A process did what its contract does not name.
+    #[error("process `{process}`: {what} `{path}`{}", Advice(advice))]
+    Violation {
+        /// Which process.
+        process: String,
+        /// What it did, as in `wrote`.
+        what: &'static str,
+        /// The path, topic or error.
+        path: String,
+        /// What would allow it; empty when nothing would.
+        advice: &'static str,
+    },
+    /// A process ended with an error that its contract names.
+    #[error("process `{process}` failed with {name}: {message}")]
+    ProcessFailed {
+        /// Which process.
+        process: String,
+        /// The error's name in the contract.
+        name: String,
+        /// What it said.
+        message: String,
+    },
+    /// A process panicked. What it wrote is undone, except by a raw one.
+    #[error("process `{process}` panicked: {message}")]
+    Panicked {
+        /// Which process.
+        process: String,
+        /// What it said.
+        message: String,
+    },
+    /// A rule of the audit acted.
+    #[error("process `{process}`: audit level {level}: {message}")]
+    Audit {
+        /// Which process.
+        process: String,
+        /// Which path.
+        field: String,
+        /// The rule's level.
+        level: crate::Level,
+        /// Which rule, and how it is broken.
+        message: String,
+    },
+    /// It was cancelled before it could commit.
+    #[error("cancelled")]
+    Cancelled,
+    /// It was not ready to commit in time.
+    #[error("not done within {limit_ms} ms")]
+    DeadlinePassed {
+        /// How long it had.
+        limit_ms: u64,
+    },
     /// A version that is not kept any more, or not reached yet.
     #[error("version {version} is outside the kept history {oldest}..={newest}")]
     NoSuchVersion {
@@ -142,6 +193,17 @@ impl fmt::Display for Keys<'_> {
     }
 }
 
+struct Advice<'a>(&'a str);
+
+impl fmt::Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(f, ", {}", self.0)
+    }
+}
+
 impl Error {
     /// The kind that ports and callers act on.
     #[must_use]
@@ -149,13 +211,17 @@ impl Error {
         match self {
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Nested | Self::NothingToWaitFor | Self::RawRetry => ErrorKind::Unsupported,
-            Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::TimedOut { .. } | Self::DeadlinePassed { .. } => ErrorKind::TimedOut,
+            Self::Cancelled => ErrorKind::Closed,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::Forbidden { .. } => ErrorKind::PermissionDenied,
+            Self::Forbidden { .. } | Self::Violation { .. } => ErrorKind::PermissionDenied,
             Self::NoSuchVersion { .. } => ErrorKind::NotFound,
             Self::Log(error) => error.kind(),
             Self::Corrupted { .. } => ErrorKind::Corrupted,
             Self::Body(_)
+            | Self::ProcessFailed { .. }
+            | Self::Panicked { .. }
+            | Self::Audit { .. }
             | Self::Overflow { .. }
             | Self::InvalidPath { .. }
             | Self::TypeClash { .. }

@@ -7,6 +7,8 @@
 //! | choose the level, a label, limits | [`Transaction`], [`Isolation`] |
 //! | share a tree of named values with history, snapshots, schema, outbox and a log | [`Context`] |
 //! | run a transaction that came as data | [`Context::request`] |
+//! | give a function a contract, and audit what it commits | [`Process`], [`Contract`], [`Recipe`] |
+//! | run many of them, in parallel, from a YAML file | `workflow`, behind the feature of that name |
 //! | answer [`Keyed`](quintet_core::Keyed) messages | [`ContextHandler`] |
 //!
 //! Both APIs stand on one commit protocol, which is written down in `src/protocol/commit.rs`. What each level admits and
@@ -30,8 +32,11 @@
 //! | feature | adds |
 //! |---|---|
 //! | `testing` | `ContextHandler::fail_next_commit` |
+//! | `workflow` | workflows and audit recipes in YAML: the module `workflow` |
 #![forbid(unsafe_code)]
 
+#[cfg(not(quintet_loom))]
+mod audit;
 #[cfg(not(quintet_loom))]
 mod backoff;
 #[cfg(not(quintet_loom))]
@@ -40,13 +45,20 @@ mod error;
 mod isolation;
 #[cfg(not(quintet_loom))]
 mod label;
+mod level;
 mod primitive;
+#[cfg(not(quintet_loom))]
+mod process;
 mod protocol;
 #[cfg(not(quintet_loom))]
 mod transaction;
 #[cfg(not(quintet_loom))]
 mod typed;
+#[cfg(all(feature = "workflow", not(quintet_loom)))]
+pub mod workflow;
 
+#[cfg(not(quintet_loom))]
+pub use audit::{Audit, Condition, Recipe, Recipes, Rule, Warning};
 #[cfg(not(quintet_loom))]
 pub use context::{
     Capability, Change, ChangeSet, Context, ContextConfig, ContextHandler, ContextTx, Field, Image, Kind,
@@ -54,6 +66,9 @@ pub use context::{
 };
 pub use error::{Error, Result};
 pub use isolation::Isolation;
+pub use level::Level;
+#[cfg(not(quintet_loom))]
+pub use process::{Body, Contract, Failure, How, Outcome, Process, ProcessTx, Processes};
 pub use protocol::stamp::Stamp;
 #[cfg(not(quintet_loom))]
 pub use transaction::{Abort, Step, Transaction, check, retry};

@@ -206,7 +206,7 @@ impl Context {
         how: &Transaction,
         body: impl FnMut(&mut ContextTx<'_>) -> Step<R>,
     ) -> Result<(R, Option<u64>)> {
-        self.transact_noting(how, body, None)
+        self.transact_with(how, body, None, |_| {})
     }
 
     /// As [`transact`](Self::transact); puts what was changed into `changes`.
@@ -215,6 +215,26 @@ impl Context {
         how: &Transaction,
         body: impl FnMut(&mut ContextTx<'_>) -> Step<R>,
         changes: Option<&mut Vec<Change>>,
+    ) -> Result<(R, Option<u64>)> {
+        self.transact_with(how, body, changes, |_| {})
+    }
+
+    /// As [`transact`](Self::transact); `decided` is told whether it committed, before anything waits for the disk.
+    pub(crate) fn transact_then<R>(
+        &self,
+        how: &Transaction,
+        body: impl FnMut(&mut ContextTx<'_>) -> Step<R>,
+        decided: impl FnOnce(bool),
+    ) -> Result<(R, Option<u64>)> {
+        self.transact_with(how, body, None, decided)
+    }
+
+    fn transact_with<R>(
+        &self,
+        how: &Transaction,
+        body: impl FnMut(&mut ContextTx<'_>) -> Step<R>,
+        changes: Option<&mut Vec<Change>>,
+        decided: impl FnOnce(bool),
     ) -> Result<(R, Option<u64>)> {
         let mut state = STATE
             .take()
@@ -241,6 +261,7 @@ impl Context {
         }
         state.clear();
         STATE.set(Some(state));
+        decided(ended.is_ok());
         // Also a refusal says something about what was read.
         self.shared.settle(rests_on)?;
         ended.map(|output| (output, version))

@@ -7,6 +7,7 @@ fn crash_rounds(by_default: usize) -> usize {
     std::env::var("CRASH_ROUNDS").map_or(by_default, |rounds| rounds.parse().unwrap())
 }
 
+mod audit;
 mod context_anomalies;
 mod context_handler;
 mod context_history;
@@ -19,6 +20,7 @@ mod crash_kill;
 mod crash_replies;
 mod interleave;
 mod invariants;
+mod process;
 mod retry;
 mod serializable;
 mod starvation;
