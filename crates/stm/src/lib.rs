@@ -56,6 +56,8 @@ mod transaction;
 mod typed;
 #[cfg(all(feature = "workflow", not(quintet_loom)))]
 pub mod workflow;
+#[cfg(all(feature = "workflow", not(quintet_loom)))]
+mod yaml;
 
 #[cfg(not(quintet_loom))]
 pub use audit::{Audit, Condition, Recipe, Recipes, Rule, Warning};

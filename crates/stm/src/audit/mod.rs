@@ -13,6 +13,8 @@ mod yaml;
 
 pub use recipe::{Recipe, Recipes};
 pub use rule::{Condition, Rule};
+#[cfg(feature = "workflow")]
+pub(crate) use yaml::read_recipes;
 
 use crate::{ContextTx, Error, Isolation, Level, primitive::lock, transaction::Step};
 use std::{

@@ -48,11 +48,11 @@ impl Condition {
             // What is no number at all is neither above nor below anything.
             Self::Min(least) => {
                 let number = number()?;
-                (!(number >= *least)).then(|| format!("{number} is below {least}"))
+                (number.is_nan() || number < *least).then(|| format!("{number} is below {least}"))
             }
             Self::Max(most) => {
                 let number = number()?;
-                (!(number <= *most)).then(|| format!("{number} is above {most}"))
+                (number.is_nan() || number > *most).then(|| format!("{number} is above {most}"))
             }
             Self::Eq(wanted) => (!equal(value, wanted)).then(|| "it is not the value wanted".into()),
             Self::Neq(unwanted) => equal(value, unwanted).then(|| "it is the value not wanted".into()),
@@ -87,7 +87,6 @@ fn length(value: &Value) -> Option<usize> {
     }
 }
 
-#[expect(clippy::float_cmp, reason = "equality is what was asked for")]
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => number(a) == number(b),

@@ -8,9 +8,11 @@ mod run;
 mod tx;
 
 pub use contract::Contract;
+pub(crate) use run::message_of;
 pub use run::{How, Outcome};
-pub(crate) use tx::Interrupt;
 pub use tx::ProcessTx;
+use tx::Unwatched;
+pub(crate) use tx::Watch;
 
 use crate::{Error, Result, audit::Audit, transaction::Step};
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -99,7 +101,6 @@ impl Process {
     }
 
     /// Its contract.
-    #[must_use]
     pub fn contract(&self) -> &Contract {
         &self.contract
     }

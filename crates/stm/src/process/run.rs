@@ -1,6 +1,6 @@
 //! Running a [`Process`]: one transaction, with the audit inside it and panics caught around it.
 
-use super::{Contract, Failure, Interrupt, Process, ProcessTx};
+use super::{Contract, Failure, Process, ProcessTx, Unwatched, Watch};
 use crate::{
     Context, ContextTx, Error, Isolation, Result, Transaction,
     audit::{Held, Warning},
@@ -47,16 +47,11 @@ impl Process {
     /// [`Error::Violation`], [`Error::ProcessFailed`], [`Error::Panicked`], [`Error::Audit`], and as
     /// [`Context::transact`]. Nothing has happened then, except that a raw run keeps what it wrote.
     pub fn run(&self, context: &Context, how: &How) -> Result<Outcome> {
-        self.run_watched(context, how, &|| Ok(()))
+        self.run_watched(context, how, &Unwatched)
     }
 
-    /// The same with an interrupt, whose last call, right before the commit, decides.
-    pub(crate) fn run_watched(
-        &self,
-        context: &Context,
-        how: &How,
-        interrupt: Interrupt<'_>,
-    ) -> Result<Outcome> {
+    /// The same under the eyes of one who may end it.
+    pub(crate) fn run_watched(&self, context: &Context, how: &How, watch: &dyn Watch) -> Result<Outcome> {
         let mut transaction = Transaction::new(how.isolation).label(&self.name);
         if let Some(limit) = how.sleep_at_most {
             transaction = transaction.sleep_at_most(limit);
@@ -65,11 +60,9 @@ impl Process {
         let held: RefCell<Option<Held<'_>>> = RefCell::new(None);
         let body = |tx: &mut ContextTx<'_>| {
             held.replace(None);
-            let result = self.attempt(tx, interrupt, &held);
-            if result.is_ok() {
-                interrupt()?;
-            }
-            result
+            watch.begin()?;
+            self.attempt(tx, watch, &held)?;
+            Ok(watch.claim()?)
         };
         let decided = |committed: bool| {
             if let Some(held) = held.borrow_mut().as_mut() {
@@ -91,7 +84,7 @@ impl Process {
     fn attempt<'a>(
         &'a self,
         tx: &mut ContextTx<'_>,
-        interrupt: Interrupt<'_>,
+        watch: &dyn Watch,
         held: &RefCell<Option<Held<'a>>>,
     ) -> Step<()> {
         let audit = self.audit.as_deref();
@@ -102,7 +95,7 @@ impl Process {
         if let Some(audit) = audit.filter(|audit| audit.would_act(&inputs)) {
             return audit.hold(&self.name, inputs, tx.isolation(), held);
         }
-        let mut guarded = ProcessTx::new(tx, &self.name, &self.contract, interrupt);
+        let mut guarded = ProcessTx::new(tx, &self.name, &self.contract, watch);
         let result = (self.body)(&mut guarded);
         let violation = guarded.violation();
         let result = match (violation, result) {

@@ -6,15 +6,37 @@
 use super::{Contract, Failure};
 use crate::{ContextTx, Error, Isolation, Path, Result, Value, transaction::Step};
 
-/// What ends a process from outside: asked at every call and before the commit.
-pub(crate) type Interrupt<'a> = &'a dyn Fn() -> Result<()>;
+/// What ends a process from outside.
+pub(crate) trait Watch {
+    /// An attempt begins.
+    fn begin(&self) -> Result<()> {
+        self.check()
+    }
+
+    /// Asked at every call: whether to go on.
+    fn check(&self) -> Result<()>;
+
+    /// Asked last, before the commit: from here on nothing ends it.
+    fn claim(&self) -> Result<()> {
+        self.check()
+    }
+}
+
+/// Nothing ends it.
+pub(crate) struct Unwatched;
+
+impl Watch for Unwatched {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
 
 /// The transaction of a process. As [`ContextTx`], within a [`Contract`].
 pub struct ProcessTx<'a, 'b> {
     tx: &'a mut ContextTx<'b>,
     process: &'a str,
     contract: &'a Contract,
-    interrupt: Interrupt<'a>,
+    watch: &'a dyn Watch,
     violation: Option<Error>,
 }
 
@@ -23,13 +45,13 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
         tx: &'a mut ContextTx<'b>,
         process: &'a str,
         contract: &'a Contract,
-        interrupt: Interrupt<'a>,
+        watch: &'a dyn Watch,
     ) -> Self {
         Self {
             tx,
             process,
             contract,
-            interrupt,
+            watch,
             violation: None,
         }
     }
@@ -40,7 +62,7 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
     }
 
     fn permit(&mut self, what: &'static str, path: &str, objection: Option<&'static str>) -> Step<()> {
-        (self.interrupt)()?;
+        self.watch.check()?;
         let Some(advice) = objection else { return Ok(()) };
         let violation = Error::Violation {
             process: self.process.to_owned(),
@@ -52,11 +74,11 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
         Err(violation.into())
     }
 
-    fn to_read(&mut self, path: &str) -> Step<()> {
+    fn reads(&mut self, path: &str) -> Step<()> {
         self.permit("reads", path, self.contract.objection_to_reading(path))
     }
 
-    fn to_write(&mut self, path: &str) -> Step<()> {
+    fn writes(&mut self, path: &str) -> Step<()> {
         self.permit("writes", path, self.contract.objection_to_writing(path))
     }
 
@@ -71,7 +93,7 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
     /// # Errors
     /// As there; a path that is no input.
     pub fn get(&mut self, path: &str) -> Step<Option<Value>> {
-        self.to_read(path)?;
+        self.reads(path)?;
         self.tx.get(path)
     }
 
@@ -80,7 +102,7 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
     /// # Errors
     /// As there; a path that is no input.
     pub fn get_int(&mut self, path: &str) -> Step<i64> {
-        self.to_read(path)?;
+        self.reads(path)?;
         self.tx.get_int(path)
     }
 
@@ -98,7 +120,7 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
     /// # Errors
     /// As there; a path that is no output.
     pub fn set(&mut self, path: &str, value: impl Into<Value>) -> Step<()> {
-        self.to_write(path)?;
+        self.writes(path)?;
         self.tx.set(path, value)
     }
 
@@ -107,7 +129,7 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
     /// # Errors
     /// As there; a path that is no output.
     pub fn delete(&mut self, path: &str) -> Step<()> {
-        self.to_write(path)?;
+        self.writes(path)?;
         self.tx.delete(path)
     }
 
@@ -116,7 +138,7 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
     /// # Errors
     /// As there; a path that is no output.
     pub fn increment(&mut self, path: &str, delta: i64) -> Step<()> {
-        self.to_write(path)?;
+        self.writes(path)?;
         self.tx.increment(path, delta)
     }
 
@@ -125,7 +147,7 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
     /// # Errors
     /// As there; a path that is no output.
     pub fn append(&mut self, path: &str, item: impl Into<Value>) -> Step<()> {
-        self.to_write(path)?;
+        self.writes(path)?;
         self.tx.append(path, item)
     }
 
@@ -138,7 +160,7 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
         path: &str,
         merge: impl Fn(Option<Value>) -> Result<Value> + Send + Sync + 'static,
     ) -> Step<()> {
-        self.to_write(path)?;
+        self.writes(path)?;
         self.tx.merge(path, merge)
     }
 
@@ -169,7 +191,7 @@ impl<'a, 'b> ProcessTx<'a, 'b> {
     /// # Errors
     /// When it was cancelled or its time is up: return it.
     pub fn go_on(&self) -> Step<()> {
-        Ok((self.interrupt)()?)
+        Ok(self.watch.check()?)
     }
 
     /// The level of this transaction.
