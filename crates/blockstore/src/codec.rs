@@ -42,6 +42,8 @@ enum WireMessage {
     Occupy([u8; 32], WireAddress, u32),
     Lock([u8; 32], Vec<u8>, Vec<u8>),
     Unlock([u8; 32], Vec<u8>),
+    Trim,
+    Punch(u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +56,8 @@ enum WireReply {
     Refused(u8),
     Locked,
     Unlocked,
+    Trimmed(u64),
+    Punched(Option<u64>, u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -180,6 +184,8 @@ fn wire_step(step: &Step) -> WireStep {
             body,
         } => WireMessage::Lock(digest.0, resource.clone(), body.clone()),
         BlockMessage::Unlock { digest, resource } => WireMessage::Unlock(digest.0, resource.clone()),
+        BlockMessage::Trim => WireMessage::Trim,
+        BlockMessage::Punch { from_block } => WireMessage::Punch(*from_block),
     };
     let reply = match reply {
         Ok(BlockReply::Address(record)) => {
@@ -187,6 +193,8 @@ fn wire_step(step: &Step) -> WireStep {
         }
         Ok(BlockReply::Locked) => WireReply::Locked,
         Ok(BlockReply::Unlocked) => WireReply::Unlocked,
+        Ok(BlockReply::Trimmed { file_bytes }) => WireReply::Trimmed(*file_bytes),
+        Ok(BlockReply::Punched { next_block, bytes }) => WireReply::Punched(*next_block, *bytes),
         Ok(BlockReply::Released) => WireReply::Released,
         Ok(BlockReply::Returned) => WireReply::Returned,
         Ok(BlockReply::Granted(addresses)) => {
@@ -233,6 +241,8 @@ fn step_of(step: WireStep) -> Option<Step> {
             digest: Digest(digest),
             resource,
         },
+        WireMessage::Trim => BlockMessage::Trim,
+        WireMessage::Punch(from_block) => BlockMessage::Punch { from_block },
     };
     let reply = match reply {
         WireReply::Address(wire, len_bytes, locks) => Ok(BlockReply::Address(Record {
@@ -242,6 +252,8 @@ fn step_of(step: WireStep) -> Option<Step> {
         })),
         WireReply::Locked => Ok(BlockReply::Locked),
         WireReply::Unlocked => Ok(BlockReply::Unlocked),
+        WireReply::Trimmed(file_bytes) => Ok(BlockReply::Trimmed { file_bytes }),
+        WireReply::Punched(next_block, bytes) => Ok(BlockReply::Punched { next_block, bytes }),
         WireReply::Released => Ok(BlockReply::Released),
         WireReply::Returned => Ok(BlockReply::Returned),
         WireReply::Granted(wire) => Ok(BlockReply::Granted(addresses(wire)?)),

@@ -1,7 +1,7 @@
 //! How a block store is set up. Every limit is here, with its unit, default and range; nothing is clamped silently.
 
 use crate::{
-    BlockError, Lookup,
+    BlockError, Lookup, Verify,
     meta::{TableConfig, within},
 };
 use quintet_core::{Durability, SizeClass};
@@ -47,9 +47,11 @@ pub struct Config {
     /// of `capacity_bytes`, and no memory of its own. Where the system refuses the map, blocks are copied as with `false`.
     /// Default `true`.
     pub map_data: bool,
-    /// Whether the embedded `get` checks content against its name: some 0.7 ms per MiB. Default `false`, since every
-    /// caller holds the name and can check; [`fsck()`](crate::fsck()) checks the whole store.
-    pub verify_reads: bool,
+    /// Whether content is checked against its name when it is read. Default [`Verify::Never`].
+    pub verify: Verify,
+    /// Give the storage of released blocks back at once: a system call for each of them, and writing there again may meet a
+    /// full disk. Default `false`.
+    pub punch_released: bool,
     /// The size of one log segment. Default 16 MiB; 64 KiB to 4 GiB, a multiple of 512.
     pub log_segment_bytes: u64,
     /// Checkpoint after so many changed records. Default 65,536; 1 to 16,777,216. Each takes some 250 bytes of memory
@@ -74,7 +76,8 @@ impl Config {
             max_workers: 64,
             lookup: Lookup::Index,
             map_data: true,
-            verify_reads: false,
+            verify: Verify::Never,
+            punch_released: false,
             log_segment_bytes: 16 << 20,
             checkpoint_entries: 65_536,
             map_bytes: 64 << 30,

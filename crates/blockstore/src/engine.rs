@@ -8,7 +8,7 @@ use crate::{
     handler::{BlockHandler, Shared},
     lock,
     message::BlockMessage,
-    meta::Table,
+    meta::{Table, TableReader},
     pool::StackPool,
     recovery,
     space::Space,
@@ -64,6 +64,7 @@ impl Engine {
         // Before the file is made to cover whole blocks, so that a file that was cut short is noticed.
         let file_bytes = file.len()?;
         let mut space = Space::new(Arc::clone(&file), config.capacity_bytes, config.growth_step_bytes)?;
+        space.punch_released(config.punch_released);
         let opened = recovery::recover(&mut table, &recovered, &*file, file_bytes, &mut space)?;
         let epochs = Epochs::new(config.max_workers);
         let gauges = Gauges::default();
@@ -86,6 +87,7 @@ impl Engine {
             records,
             epochs,
             lookup: config.lookup,
+            verify: config.verify,
             depot,
         };
         Ok(Self {
@@ -140,6 +142,11 @@ impl Workers {
     /// `Corrupted` for a damaged entry; what the record table answers.
     pub fn locks(&self, digest: &Digest) -> Result<Option<Vec<Lock>>> {
         Ok(lock::of_block(&self.commons.records, digest)?)
+    }
+
+    /// The records, as readers see them.
+    pub(crate) fn records(&self) -> &TableReader {
+        &self.commons.records
     }
 
     /// What the store held at its last commit. Never waits for the controller.

@@ -12,6 +12,7 @@ pub struct Extent {
     record: Record,
     file: Arc<dyn File>,
     view: Option<Arc<View>>,
+    to_be_checked: bool,
     _pin: Pin,
 }
 
@@ -21,6 +22,7 @@ impl Extent {
         record: Record,
         file: Arc<dyn File>,
         view: Option<Arc<View>>,
+        to_be_checked: bool,
         pin: Pin,
     ) -> Self {
         Self {
@@ -28,6 +30,7 @@ impl Extent {
             record,
             file,
             view,
+            to_be_checked,
             _pin: pin,
         }
     }
@@ -65,6 +68,23 @@ impl Extent {
     pub(crate) fn place(&self, part: &std::ops::Range<u64>) -> Option<(&View, u64)> {
         let view = self.view.as_deref()?;
         (part.end <= self.len_bytes()).then(|| (view, self.record.address.offset_bytes() + part.start))
+    }
+
+    /// Whether [`Verify`](crate::Verify) has this read checked.
+    #[must_use]
+    pub fn is_to_be_checked(&self) -> bool {
+        self.to_be_checked
+    }
+
+    /// [Verifies](Self::verify) the whole content if this read [is to be checked](Self::is_to_be_checked).
+    ///
+    /// # Errors
+    /// `Corrupted` when it is not what was stored.
+    pub fn check(&self, content: &[u8]) -> Result<()> {
+        if self.to_be_checked {
+            return self.verify(content);
+        }
+        Ok(())
     }
 
     /// Checks bytes that were read against the name.

@@ -315,6 +315,8 @@ impl MessageHandler<BlockMessage> for BlockHandler {
                 body,
             } => self.lock(&digest, &resource, &body),
             BlockMessage::Unlock { digest, resource } => self.unlock(&digest, &resource),
+            BlockMessage::Trim => self.trim(),
+            BlockMessage::Punch { from_block } => self.punch(from_block),
         };
         reply.map_err(Error::from)
     }

@@ -15,6 +15,7 @@
 
 pub mod buddy;
 pub mod codec;
+mod compact;
 mod config;
 mod depot;
 mod digest;
@@ -40,14 +41,17 @@ mod record;
 mod recorder;
 mod recovery;
 mod refill;
+mod scrub;
 mod seat;
 mod space;
 mod stats;
 mod store;
 mod under_way;
+mod verify;
 mod view;
 mod worker;
 
+pub use compact::{CompactOptions, Compacted};
 pub use config::Config;
 pub use digest::Digest;
 pub use engine::{Engine, Workers};
@@ -64,6 +68,8 @@ pub use put::Put;
 pub use record::Record;
 pub use recorder::Recorder;
 pub use recovery::Opened;
+pub use scrub::{Progress, ScrubOptions, Scrubbed};
 pub use stats::Stats;
 pub use store::BlockStore;
+pub use verify::Verify;
 pub use worker::{BlockWorker, Lookup};

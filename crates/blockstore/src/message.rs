@@ -35,6 +35,14 @@ pub enum BlockMessage {
         /// The lock's holder.
         resource: Vec<u8>,
     },
+    /// Cut the data file off behind its last taken block. Answers [`BlockReply::Trimmed`].
+    Trim,
+    /// Give the storage of free blocks back, from a 4 KiB block of the file on, a bounded number of them. Answers
+    /// [`BlockReply::Punched`].
+    Punch {
+        /// Where to begin.
+        from_block: u64,
+    },
     /// Asks for at most `count` blocks. Answers [`BlockReply::Granted`] with at least one, or `Full`.
     Allocate {
         /// Of which size.
@@ -82,6 +90,18 @@ pub enum BlockReply {
     Locked,
     /// The lock has ended.
     Unlocked,
+    /// The data file ends behind its last taken block.
+    Trimmed {
+        /// Its length now.
+        file_bytes: u64,
+    },
+    /// Storage of free blocks was given back.
+    Punched {
+        /// Where to go on; `None` = the file's end was reached.
+        next_block: Option<u64>,
+        /// The bytes of the free blocks that were met.
+        bytes: u64,
+    },
 }
 
 impl BlockMessage {
@@ -95,7 +115,11 @@ impl Message for BlockMessage {
     fn rank(&self) -> u8 {
         match self {
             Self::GetAddress { .. } => 0,
-            Self::Release { .. } | Self::Unlock { .. } | Self::Return { .. } => 1,
+            Self::Release { .. }
+            | Self::Unlock { .. }
+            | Self::Return { .. }
+            | Self::Trim
+            | Self::Punch { .. } => 1,
             Self::Allocate { .. } => 2,
             Self::Occupy { .. } | Self::Lock { .. } => 3,
         }
@@ -104,7 +128,11 @@ impl Message for BlockMessage {
     fn awaits_commit(&self) -> bool {
         !matches!(
             self,
-            Self::GetAddress { .. } | Self::Return { .. } | Self::Allocate { .. }
+            Self::GetAddress { .. }
+                | Self::Return { .. }
+                | Self::Trim
+                | Self::Punch { .. }
+                | Self::Allocate { .. }
         )
     }
 }

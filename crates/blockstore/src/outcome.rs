@@ -22,6 +22,18 @@ pub enum Outcome {
     Locked,
     /// The lock has ended, as durably as configured.
     Unlocked,
+    /// The data file ends behind its last taken block.
+    Trimmed {
+        /// Its length now.
+        file_bytes: u64,
+    },
+    /// Storage of free blocks was given back.
+    Punched {
+        /// Where to go on, in blocks of 4 KiB; `None` = the file's end was reached.
+        next_block: Option<u64>,
+        /// The bytes of the free blocks that were met.
+        bytes: u64,
+    },
     /// The block is found; read it now.
     Found(Extent),
 }

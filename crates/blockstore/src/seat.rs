@@ -5,7 +5,7 @@
 
 use crate::{BlockError, BlockStore, BlockWorker, Digest, Done, Extent, Get, Outcome, Polled, Put, Ticket};
 use quintet_core::{AlignedBuffer, Error, Parker, Result, SizeClass};
-use std::sync::PoisonError;
+use std::{sync::PoisonError, time::Duration};
 
 #[derive(Default)]
 pub(crate) struct Seats {
@@ -115,6 +115,13 @@ impl Seat {
                 return self.done.swap_remove(at).outcome;
             }
             self.poll_until(|polled| polled.done > 0)?;
+        }
+    }
+
+    /// Does nothing for so long.
+    pub(crate) fn rest(&self, pause: Duration) {
+        if !pause.is_zero() {
+            self.parker.wait(|| false, Some(pause));
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Space {
     /// The file never grows beyond this.
     limit_blocks: u64,
     step_blocks: u64,
+    /// Released blocks give their storage back.
+    punch_released: bool,
 }
 
 impl Space {
@@ -39,6 +41,7 @@ impl Space {
             outstanding_bytes: 0,
             limit_blocks: limit_bytes / UNIT_BYTES,
             step_blocks: step_bytes / UNIT_BYTES,
+            punch_released: false,
         })
     }
 
@@ -111,6 +114,47 @@ impl Space {
     /// Makes a taken block that is not handed out free.
     pub(crate) fn free(&mut self, address: BlockAddress) -> Result<(), BlockError> {
         Ok(self.buddy.free(address)?)
+    }
+
+    /// Whether released blocks give their storage back at once.
+    pub(crate) fn punch_released(&mut self, punch: bool) {
+        self.punch_released = punch;
+    }
+
+    /// The same for one whose content is not needed any more.
+    pub(crate) fn release(&mut self, address: BlockAddress) -> Result<(), BlockError> {
+        self.free(address)?;
+        if self.punch_released {
+            // The block is free either way; only its storage is not given back.
+            let _kept = self
+                .file
+                .punch_hole(address.offset_bytes(), address.class.size_bytes());
+        }
+        Ok(())
+    }
+
+    /// Cuts the file off behind its last taken block; answers its length. That needs no sync: should a power cut undo it,
+    /// there is free space again.
+    pub(crate) fn trim(&mut self) -> Result<u64, BlockError> {
+        let end = self.buddy.end_blocks();
+        if end < self.buddy.capacity_blocks() {
+            self.file.set_len(end * UNIT_BYTES)?;
+            self.buddy.shrink();
+        }
+        Ok(self.buddy.capacity_blocks() * UNIT_BYTES)
+    }
+
+    /// Gives the storage of free blocks back, `look` blocks of any size from `from_block` on; answers where to go on, and the
+    /// bytes of the free ones.
+    pub(crate) fn punch(&self, from_block: u64, look: usize) -> Result<(Option<u64>, u64), BlockError> {
+        let (runs, next) = self.buddy.free_runs(from_block, look);
+        let mut bytes = 0;
+        for run in runs {
+            let len_bytes = (run.end - run.start) * UNIT_BYTES;
+            self.file.punch_hole(run.start * UNIT_BYTES, len_bytes)?;
+            bytes += len_bytes;
+        }
+        Ok((next, bytes))
     }
 
     /// A handed-out block gets its name.

@@ -43,7 +43,8 @@ pub struct BlockStore {
     pub(crate) seats: Mutex<Seats>,
     pub(crate) freed: Condvar,
     connector: Connector<BlockMessage>,
-    workers: Workers,
+    pub(crate) workers: Workers,
+    pub(crate) clock: Arc<dyn Clock>,
     opened: Opened,
     config: Config,
     meter: Arc<Meter>,
@@ -93,6 +94,7 @@ impl BlockStore {
             workers,
             opened,
         } = Engine::open(directory, meta_dir, &config, Arc::clone(&clock))?;
+        let told_clock = Arc::clone(&clock);
         let (meter, metered) = Metered::new(handler, Arc::clone(&clock));
         let (tell, told) = mpsc::sync_channel(1);
         let controller = thread::Builder::new()
@@ -125,6 +127,7 @@ impl BlockStore {
             freed,
             connector,
             workers,
+            clock: told_clock,
             opened,
             config,
             meter,
@@ -168,7 +171,7 @@ impl BlockStore {
     /// The body of this name; `None` = there is none.
     ///
     /// # Errors
-    /// `Corrupted` for a damaged record, or content when `verify_reads` is set; what the system answers.
+    /// `Corrupted` for a damaged record, or content where [`Verify`](crate::Verify) has it checked; what the system answers.
     pub fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
         self.with_seat(2 * self.config.workers, |seat| {
             let Some(extent) = seat.find(digest)? else {
@@ -176,9 +179,7 @@ impl BlockStore {
             };
             // Through an aligned buffer: with the copy that is still faster than reading into an unaligned one.
             let len = extent.read_at(0, &mut seat.buffer)?;
-            if self.config.verify_reads {
-                extent.verify(&seat.buffer[..len])?;
-            }
+            extent.check(&seat.buffer[..len])?;
             Ok(Some(seat.buffer[..len].to_vec()))
         })
     }

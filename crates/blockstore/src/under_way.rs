@@ -22,6 +22,8 @@ pub(crate) enum Asked {
     Release,
     Lock,
     Unlock,
+    Trim,
+    Punch,
     Address { digest: Digest, pin: Pin },
 }
 

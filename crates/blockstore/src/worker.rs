@@ -5,10 +5,11 @@
 //! and outcomes come out of `poll` under the ticket that the call returned. One thread drives a worker; what it hands out
 //! ([`Put`], [`Extent`]) may go to others.
 
+mod compaction;
 mod locks;
 
 use crate::{
-    BlockError, Digest, Record,
+    BlockError, Digest, Record, Verify,
     depot::{Depot, Home, Shelf, one_message},
     epoch::{self, Epochs, Pin},
     extent::Extent,
@@ -22,7 +23,7 @@ use crate::{
 };
 use quintet_core::{Block, BlockPool, Closed, Error, ErrorKind, PushError, Result, SizeClass, Worker};
 use quintet_log::File;
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 /// How a worker finds a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +44,7 @@ pub(crate) struct Commons {
     pub(crate) records: TableReader,
     pub(crate) epochs: Arc<Epochs>,
     pub(crate) lookup: Lookup,
+    pub(crate) verify: Verify,
     pub(crate) depot: Arc<Depot>,
 }
 
@@ -52,6 +54,8 @@ pub struct BlockWorker {
     commons: Commons,
     reader: epoch::Reader,
     shelf: Arc<Shelf>,
+    /// Blocks found so far.
+    reads: Cell<u64>,
     answers: Vec<(Ticket, Asked, Result<BlockReply>)>,
     /// Blocks that no pool has room for, on their way back to the controller.
     surplus: Vec<Block>,
@@ -73,6 +77,7 @@ impl BlockWorker {
             commons,
             reader,
             shelf,
+            reads: Cell::new(0),
             answers: Vec::new(),
             surplus: Vec::new(),
         })
@@ -249,6 +254,10 @@ impl BlockWorker {
             (Asked::Release, Ok(BlockReply::Released)) => Ok(Outcome::Deleted),
             (Asked::Lock, Ok(BlockReply::Locked)) => Ok(Outcome::Locked),
             (Asked::Unlock, Ok(BlockReply::Unlocked)) => Ok(Outcome::Unlocked),
+            (Asked::Trim, Ok(BlockReply::Trimmed { file_bytes })) => Ok(Outcome::Trimmed { file_bytes }),
+            (Asked::Punch, Ok(BlockReply::Punched { next_block, bytes })) => {
+                Ok(Outcome::Punched { next_block, bytes })
+            }
             (_, Ok(other)) => Err(misfit(&other)),
             (_, Err(error)) => Err(error),
         };
@@ -282,8 +291,12 @@ impl BlockWorker {
     }
 
     fn extent(&self, digest: Digest, record: Record, pin: Pin) -> Extent {
-        let Commons { file, view, .. } = &self.commons;
-        Extent::new(digest, record, Arc::clone(file), view.clone(), pin)
+        let Commons {
+            file, view, verify, ..
+        } = &self.commons;
+        let nth = self.reads.replace(self.reads.get() + 1);
+        let to_be_checked = verify.applies(nth);
+        Extent::new(digest, record, Arc::clone(file), view.clone(), to_be_checked, pin)
     }
 
     fn put_back(&mut self, block: Block) {

@@ -64,6 +64,36 @@ impl Bitmap {
         (!self.levels.is_empty()).then_some(index)
     }
 
+    /// The highest number in the set.
+    pub(super) fn last(&self) -> Option<u64> {
+        let mut index = 0;
+        for level in self.levels.iter().rev() {
+            let word = level[index as usize];
+            if word == 0 {
+                return None;
+            }
+            index = index * WORD_BITS + u64::from(word.ilog2());
+        }
+        (!self.levels.is_empty()).then_some(index)
+    }
+
+    /// Forgets the numbers from `len` on, members or not.
+    pub(super) fn shrink(&mut self, len: u64) {
+        while let Some(number) = self.last().filter(|last| *last >= len) {
+            self.remove(number);
+        }
+        self.len = self.len.min(len);
+        let mut words = self.len.div_ceil(WORD_BITS);
+        for at in 0..self.levels.len() {
+            self.levels[at].truncate(words as usize);
+            if words <= 1 {
+                self.levels.truncate(at + words as usize);
+                break;
+            }
+            words = words.div_ceil(WORD_BITS);
+        }
+    }
+
     /// Puts `number` in; `false` when it was in already or is beyond the end.
     pub(super) fn insert(&mut self, number: u64) -> bool {
         if number >= self.len || self.contains(number) {
@@ -119,13 +149,18 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_btree_set(
-            operations in prop::collection::vec((0_u8..5, 0_u64..300_000), 1..400)
+            operations in prop::collection::vec((0_u8..6, 0_u64..300_000), 1..400)
         ) {
             let (mut set, mut oracle, mut len) = (Bitmap::default(), BTreeSet::new(), 0);
             for (kind, number) in operations {
                 match kind {
                     0 => { set.grow(number); len = len.max(number); }
                     1 | 2 => prop_assert_eq!(set.insert(number), number < len && oracle.insert(number)),
+                    5 => {
+                        set.shrink(number);
+                        oracle.retain(|member| *member < number);
+                        len = len.min(number);
+                    }
                     3 => prop_assert_eq!(set.remove(number), oracle.remove(&number)),
                     _ => {
                         let lowest = oracle.first().copied();
@@ -134,6 +169,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(set.first(), oracle.first().copied());
+                prop_assert_eq!(set.last(), oracle.last().copied());
                 prop_assert_eq!(set.members(), oracle.len() as u64);
                 prop_assert_eq!(set.contains(number), oracle.contains(&number));
             }

@@ -12,6 +12,7 @@ mod bitmap;
 
 use bitmap::Bitmap;
 use quintet_core::{BlockAddress, SizeClass};
+use std::ops::Range;
 
 /// The size of the smallest block: the unit that capacities are counted in.
 pub const UNIT_BYTES: u64 = SizeClass::SMALLEST.size_bytes();
@@ -93,6 +94,59 @@ impl Buddy {
             self.release(class, unit >> class.index());
             unit += 1 << class.index();
         }
+    }
+
+    /// Where the last taken block ends, in units, rounded up to a multiple of the largest block.
+    #[must_use]
+    pub fn end_blocks(&self) -> u64 {
+        let ends = self.taken.iter().enumerate();
+        let end = ends
+            .filter_map(|(class, taken)| Some((taken.last()? + 1) << class))
+            .max();
+        end.unwrap_or(0).next_multiple_of(1 << (SizeClass::COUNT - 1))
+    }
+
+    /// Lowers the capacity to [`end_blocks`](Self::end_blocks), if that is lower. Costs time in proportion to the free blocks
+    /// that go.
+    pub fn shrink(&mut self) {
+        let end = self.end_blocks();
+        if end >= self.capacity_blocks {
+            return;
+        }
+        for (class, (free, taken)) in self.free.iter_mut().zip(&mut self.taken).enumerate() {
+            let before = free.members();
+            free.shrink(end >> class);
+            taken.shrink(end >> class);
+            self.free_blocks -= (before - free.members()) << class;
+        }
+        self.capacity_blocks = end;
+    }
+
+    /// The free runs among the next `look` blocks, of any size, from unit `from` on, in units, and where to go on; `None` = that
+    /// was the end. A start inside a block counts as the next one's.
+    #[must_use]
+    pub fn free_runs(&self, from: u64, look: usize) -> (Vec<Range<u64>>, Option<u64>) {
+        let (mut runs, mut unit): (Vec<Range<u64>>, u64) = (Vec::new(), from);
+        for _ in 0..look {
+            if unit >= self.capacity_blocks {
+                return (runs, None);
+            }
+            let begins = |class: &usize| unit.trailing_zeros() as usize >= *class || unit == 0;
+            let is_in = |sets: &[Bitmap; SizeClass::COUNT], class: usize| sets[class].contains(unit >> class);
+            let classes = (0..SizeClass::COUNT).filter(begins);
+            let found = classes
+                .map(|class| (class, is_in(&self.free, class), is_in(&self.taken, class)))
+                .find(|(_, free, taken)| *free || *taken);
+            let (class, is_free, _) = found.unwrap_or((0, false, false));
+            let end = unit + (1 << class);
+            match runs.last_mut() {
+                Some(run) if is_free && run.end == unit => run.end = end,
+                _ if is_free => runs.push(unit..end),
+                _ => {}
+            }
+            unit = end;
+        }
+        (runs, (unit < self.capacity_blocks).then_some(unit))
     }
 
     /// Takes the lowest free block of the class, splitting a larger one if there is none. `None` = no free block is

@@ -4,7 +4,7 @@
 //! waits for a sync is flushed on this thread only when a put would be refused otherwise.
 
 use super::BlockHandler;
-use crate::BlockError;
+use crate::{BlockError, message::BlockReply};
 use quintet_core::{BlockAddress, Deadline, Durability, SizeClass};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use std::time::Duration;
 const RECLAIM: Duration = Duration::from_millis(100);
 /// How long a released block waits for a sync that nobody else asks for: at level relaxed the next checkpoint may be far.
 const SYNC_FREED: Duration = Duration::from_secs(1);
+/// How many blocks of any size one `Punch` looks at.
+const PUNCH_LOOK: usize = 4096;
 /// Space is not short any more when so much of the data file's limit is free.
 const EASY_SHARE: u64 = 8;
 
@@ -45,6 +47,22 @@ impl BlockHandler {
         for address in depot.recall() {
             self.space.give_up(address);
         }
+    }
+
+    /// Cuts the file off behind what is taken, or may still be read or brought back by a power cut.
+    pub(super) fn trim(&mut self) -> Result<BlockReply, BlockError> {
+        self.recall();
+        if !self.quarantine.is_empty() {
+            self.table.sync()?;
+        }
+        self.reclaim();
+        let file_bytes = self.space.trim()?;
+        Ok(BlockReply::Trimmed { file_bytes })
+    }
+
+    pub(super) fn punch(&mut self, from_block: u64) -> Result<BlockReply, BlockError> {
+        let (next_block, bytes) = self.space.punch(from_block, PUNCH_LOOK)?;
+        Ok(BlockReply::Punched { next_block, bytes })
     }
 
     /// Has the log synced soon, on its own thread.
@@ -83,7 +101,7 @@ impl BlockHandler {
         } = self;
         quarantine.retire(table.visible(), &shared.epochs);
         quarantine.drain(table.synced(), &shared.epochs, |address| {
-            let freed = space.free(address);
+            let freed = space.release(address);
             debug_assert!(freed.is_ok(), "a block in quarantine is taken: {freed:?}");
         });
         let Some(depot) = shared.depot.upgrade() else {

@@ -6,6 +6,7 @@
 
 use super::{
     answer,
+    buffers::Lease,
     exchange::{Wants, etag},
     service::BlockService,
 };
@@ -58,6 +59,9 @@ impl BlockService {
     }
 
     fn payload(&mut self, extent: Extent, part: Range<u64>) -> Result<Payload, Response> {
+        if extent.is_to_be_checked() {
+            return self.checked(&extent, part);
+        }
         let extent = match MappedPart::load(extent, part.clone(), &mut self.loaded) {
             Ok(mapped) => return Ok(Payload::Shared(Box::new(mapped))),
             Err(extent) => extent,
@@ -75,15 +79,47 @@ impl BlockService {
                 Err(error) => Err(answer::failed(&error)),
             };
         }
+        match self.copied(&extent, part) {
+            Ok(lease) => Ok(Payload::Shared(Box::new(lease))),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// A part of the block in a buffer.
+    fn copied(&mut self, extent: &Extent, part: Range<u64>) -> Result<Lease, Response> {
+        let len_bytes = part.end - part.start;
         let lease = SizeClass::for_len(len_bytes).and_then(|class| self.buffers.take(class));
         let Some(mut lease) = lease else {
             return Err(answer::busy("too many answers wait for their readers"));
         };
         let len = usize::try_from(len_bytes).unwrap_or(usize::MAX);
         match extent.read_at(part.start, lease.fill(len)) {
-            Ok(_) => Ok(Payload::Shared(Box::new(lease))),
+            Ok(_) => Ok(lease),
             Err(error) => Err(answer::failed(&error)),
         }
+    }
+
+    /// Reads the whole block and checks it before any of it is sent.
+    fn checked(&mut self, extent: &Extent, part: Range<u64>) -> Result<Payload, Response> {
+        let block = self.copied(extent, 0..extent.len_bytes())?;
+        if let Err(error) = extent.verify(block.as_ref()) {
+            return Err(answer::failed(&error));
+        }
+        let place = |at| usize::try_from(at).unwrap_or(usize::MAX);
+        let part = place(part.start)..place(part.end);
+        Ok(Payload::Shared(Box::new(CheckedPart { block, part })))
+    }
+}
+
+/// A part of a block that was read whole and checked.
+struct CheckedPart {
+    block: Lease,
+    part: Range<usize>,
+}
+
+impl AsRef<[u8]> for CheckedPart {
+    fn as_ref(&self) -> &[u8] {
+        self.block.as_ref().get(self.part.clone()).unwrap_or_default()
     }
 }
 

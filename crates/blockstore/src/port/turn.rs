@@ -60,7 +60,9 @@ impl BlockService {
                 self.gauges.count_put();
                 answer::stored(&digest)
             }
-            Ok(Outcome::Locked | Outcome::Unlocked) => Response::new(200),
+            Ok(Outcome::Locked | Outcome::Unlocked | Outcome::Trimmed { .. } | Outcome::Punched { .. }) => {
+                Response::new(200)
+            }
             Ok(Outcome::Deleted) => {
                 self.gauges.count_delete();
                 Response::new(200)

@@ -1,7 +1,7 @@
 //! The offline check: clean stores are clean, and each kind of damage is named.
 
 use crate::store::{body, config};
-use quintet_blockstore::{BlockStore, Config, Digest, FsckOptions, Report, fsck};
+use quintet_blockstore::{BlockStore, Config, Digest, FsckOptions, Report, Verify, fsck};
 use quintet_core::{Durability, ErrorKind};
 use std::{fs, os::unix::fs::FileExt, path::Path};
 
@@ -69,7 +69,7 @@ fn changed_content_is_found_by_hashing_only() {
         "{report}"
     );
     let store = BlockStore::open(Config {
-        verify_reads: true,
+        verify: Verify::Always,
         ..config(dir.path())
     })
     .unwrap();

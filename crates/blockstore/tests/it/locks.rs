@@ -162,7 +162,10 @@ proptest! {
                     let expected = match model.get(&block) {
                         None => Err(ErrorKind::NotFound),
                         Some(locks) if !locks.is_empty() => Err(ErrorKind::Conflict),
-                        Some(_) => Ok(drop(model.remove(&block))),
+                        Some(_) => {
+                            model.remove(&block);
+                            Ok(())
+                        }
                     };
                     prop_assert_eq!(kind, expected);
                 }

@@ -30,4 +30,5 @@ mod recall;
 mod store;
 mod table;
 mod trace;
+mod upkeep;
 mod worker;

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Reply};
 use crate::port_rig::{Rig, body, name, until};
-use quintet_blockstore::Config;
+use quintet_blockstore::{Config, Verify};
 use std::fs::File;
 
 fn get(rig: &Rig, path: &str, headers: &str) -> Reply {
@@ -59,6 +59,28 @@ fn parts_are_206_and_what_is_not_there_416() {
 fn a_store_that_is_not_mapped_answers_alike() {
     let rig = Rig::adjusted(|config: &mut Config| config.map_data = false);
     every_kind_of_range(&rig);
+    rig.stop();
+}
+
+fn a_store_that_checks_every_read_answers_alike_and_sends_no_damage() {
+    let rig = Rig::adjusted(|config: &mut Config| config.verify = Verify::Always);
+    every_kind_of_range(&rig);
+    let bytes = body(30_000, 5);
+    assert_eq!(rig.call("PUT", "/block", Some(&bytes)).status, 200);
+    let data = rig.data_file();
+    let file = std::fs::read(&data).unwrap();
+    let at = file
+        .windows(bytes.len())
+        .position(|window| window == bytes)
+        .unwrap() as u64;
+    let file = std::fs::File::options().write(true).open(&data).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[!bytes[29_999]], at + 29_999).unwrap();
+    let path = format!("/block/{}", name(&bytes));
+    for range in ["", "Range: bytes=0-9\r\n"] {
+        let refused = get(&rig, &path, range);
+        assert_eq!(refused.status, 500, "{range}");
+        assert!(refused.text().contains("does not hash"), "{}", refused.text());
+    }
     rig.stop();
 }
 
@@ -260,6 +282,7 @@ fn metrics_are_openmetrics_and_agree_with_stats() {
 crate::port_rig::on_both_backends! {
     parts_are_206_and_what_is_not_there_416,
     a_store_that_is_not_mapped_answers_alike,
+    a_store_that_checks_every_read_answers_alike_and_sends_no_damage,
     the_entity_tag_is_the_quoted_name_and_spares_the_body,
     a_block_that_is_deleted_while_it_is_sent_arrives_whole,
     a_reader_that_stalls_is_cut_and_gives_its_block_back,
