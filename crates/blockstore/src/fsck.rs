@@ -4,12 +4,12 @@
 //! content hashes to its name; the log is readable up to its end, which a crash may have torn; LMDB opens.
 
 use crate::{
-    BlockError, Digest, Record,
+    BlockError, Digest, Progress, Record,
     buddy::{Buddy, UNIT_BYTES},
     engine::DATA_FILE,
     home::Home,
     lock,
-    meta::inspect,
+    meta::{Examiner, inspect},
     recovery,
 };
 use quintet_core::{AlignedBuffer, SizeClass};
@@ -116,6 +116,18 @@ impl fmt::Display for Report {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn fsck(dir: &Path, options: FsckOptions) -> Result<Report, BlockError> {
+    fsck_with(dir, options, &mut |_| ())
+}
+
+/// The same, and `each` is told after every record how far it is.
+///
+/// # Errors
+/// As [`fsck`].
+pub fn fsck_with(
+    dir: &Path,
+    options: FsckOptions,
+    each: &mut dyn FnMut(Progress),
+) -> Result<Report, BlockError> {
     let home = Home::take_existing(dir)?;
     let directory = OsDirectory::open(dir)?;
     let mut report = Report::default();
@@ -127,21 +139,13 @@ pub fn fsck(dir: &Path, options: FsckOptions) -> Result<Report, BlockError> {
         }
     };
     report.file_bytes = file.len()?;
-    let mut checker = Checker::new(file, report, options.contents);
+    let mut checker = Checker::new(file, report, options.contents, each);
     let map_bytes = if options.map_bytes == 0 {
         64 << 30
     } else {
         options.map_bytes
     };
-    let read = inspect(
-        &home.meta_dir(),
-        &directory,
-        map_bytes,
-        &mut |key, value, proven| {
-            checker.entry(key, value, proven);
-            Ok(())
-        },
-    );
+    let read = inspect(&home.meta_dir(), &directory, map_bytes, &mut checker);
     let mut report = checker.finish();
     match read {
         Ok(contents) => {
@@ -153,7 +157,9 @@ pub fn fsck(dir: &Path, options: FsckOptions) -> Result<Report, BlockError> {
     Ok(report)
 }
 
-struct Checker {
+struct Checker<'a> {
+    each: &'a mut dyn FnMut(Progress),
+    progress: Progress,
     file: Arc<dyn File>,
     taken: Buddy,
     report: Report,
@@ -171,7 +177,7 @@ struct Locks {
     cut_off: bool,
 }
 
-impl Checker {
+impl<'a> Checker<'a> {
     /// What can be said only at the end.
     fn finish(mut self) -> Report {
         for (digest, locks) in self.locks {
@@ -190,7 +196,7 @@ impl Checker {
         self.report
     }
 
-    fn new(file: Arc<dyn File>, report: Report, contents: bool) -> Self {
+    fn new(file: Arc<dyn File>, report: Report, contents: bool, each: &'a mut dyn FnMut(Progress)) -> Self {
         let mut taken = Buddy::default();
         taken.grow(
             report
@@ -199,6 +205,8 @@ impl Checker {
                 / UNIT_BYTES,
         );
         Self {
+            each,
+            progress: Progress::default(),
             file,
             taken,
             report,
@@ -208,19 +216,12 @@ impl Checker {
         }
     }
 
-    fn entry(&mut self, key: &[u8], value: &[u8], proven: bool) {
-        if lock::is_lock(key) {
-            match lock::decode(key, value) {
-                Ok((digest, _)) => {
-                    self.report.locks += 1;
-                    self.locks.entry(digest).or_default().found += 1;
-                }
-                Err(fault) => self.report.fault(fault),
+    fn lock(&mut self, key: &[u8], value: &[u8]) {
+        match lock::decode(key, value) {
+            Ok((digest, _)) => {
+                self.report.locks += 1;
+                self.locks.entry(digest).or_default().found += 1;
             }
-            return;
-        }
-        match recovery::read(key, value) {
-            Ok((digest, record)) => self.record(&digest, &record, proven),
             Err(fault) => self.report.fault(fault),
         }
     }
@@ -253,6 +254,7 @@ impl Checker {
             return;
         };
         self.report.checked_contents += 1;
+        self.progress.done_bytes += u64::from(record.len_bytes);
         match holds {
             Ok(true) => {}
             Ok(false) => self.report.fault(format!(
@@ -263,5 +265,24 @@ impl Checker {
                 .report
                 .fault(format!("{digest} ({}): {error}", record.address)),
         }
+    }
+}
+
+impl Examiner for Checker<'_> {
+    fn expect(&mut self, entries: u64) {
+        self.progress.total_blocks = entries;
+    }
+
+    fn entry(&mut self, key: &[u8], value: &[u8], proven: bool) {
+        if lock::is_lock(key) {
+            self.lock(key, value);
+        } else {
+            match recovery::read(key, value) {
+                Ok((digest, record)) => self.record(&digest, &record, proven),
+                Err(fault) => self.report.fault(fault),
+            }
+        }
+        self.progress.done_blocks += 1;
+        (self.each)(self.progress);
     }
 }

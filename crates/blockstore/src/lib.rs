@@ -57,7 +57,7 @@ pub use digest::Digest;
 pub use engine::{Engine, Workers};
 pub use error::BlockError;
 pub use extent::Extent;
-pub use fsck::{FsckOptions, Report, fsck};
+pub use fsck::{FsckOptions, Report, fsck, fsck_with};
 pub use handler::BlockHandler;
 pub use lock::{Lock, MAX_LOCK_BYTES, MAX_LOCKS, MAX_RESOURCE_BYTES};
 pub use message::{BlockMessage, BlockReply};

@@ -5,7 +5,7 @@
 #[cfg(any(feature = "blockstore", feature = "kv"))]
 use crate::io_backend::Chosen;
 use crate::{
-    cli::{EngineName, Kept, ServeArgs},
+    cli::{CheckedReads, EngineName, Kept, ServeArgs},
     failure::Failure,
     listen::Listen,
     size::ByteSize,
@@ -72,6 +72,10 @@ pub struct BlocksConfig {
     pub capacity: Option<ByteSize>,
     /// What an acknowledged PUT or DELETE survives.
     pub durability: Durability,
+    /// Which GETs are checked.
+    pub verify: CheckedReads,
+    /// Whether deleted blocks give their storage back at once.
+    pub punch: bool,
 }
 
 /// The datastore's share.
@@ -223,6 +227,8 @@ impl BlocksConfig {
                 .blocks_durability
                 .or(args.durability)
                 .unwrap_or(Durability::Full),
+            verify: args.blocks_verify,
+            punch: args.blocks_punch,
         }))
     }
 }

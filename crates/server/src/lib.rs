@@ -26,7 +26,11 @@ pub mod prove;
 pub mod settings;
 pub mod shutdown;
 pub mod size;
+#[cfg(feature = "blockstore")]
+pub mod upkeep;
 
+#[cfg(feature = "blockstore")]
+mod bar;
 mod engine;
 mod port;
 
@@ -65,6 +69,14 @@ fn done(settings: &Settings) -> Result<(), failure::Failure> {
         None => served(&settings.cli.serve),
         Some(cli::Command::Serve(args)) => served(args),
         Some(cli::Command::Fsck(args)) => fsck::fsck(args),
+        #[cfg(feature = "blockstore")]
+        Some(cli::Command::Scrub(args)) => upkeep::scrub(args),
+        #[cfg(feature = "blockstore")]
+        Some(cli::Command::Compact(args)) => upkeep::compact(args),
+        #[cfg(not(feature = "blockstore"))]
+        Some(cli::Command::Scrub(_) | cli::Command::Compact(_)) => Err(failure::Failure::new(
+            "there are no blocks to look after: built without blockstore",
+        )),
         Some(cli::Command::Prove(args)) => prove::prove(args),
         Some(cli::Command::Config(args)) => match &args.action {
             cli::ConfigAction::Show { origin, .. } => {

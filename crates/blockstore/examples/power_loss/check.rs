@@ -2,7 +2,7 @@
 
 use crate::{
     Task, load,
-    operation::{Operation, Random, Step, patiently},
+    operation::{HOLDER, Operation, Random, Step, lock_body, patiently},
 };
 use quintet_blockstore::{BlockStore, Config, Digest, FsckOptions, fsck};
 use quintet_core::Durability;
@@ -23,17 +23,40 @@ enum Expected {
     Either,
 }
 
-fn expected(replay: &Replay, moment: usize) -> HashMap<Digest, Expected> {
+/// The same of its lock.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    block: Expected,
+    lock: Expected,
+}
+
+fn expected(replay: &Replay, moment: usize) -> HashMap<Digest, State> {
     let mut blocks = HashMap::new();
     for operation in replay.notes_before(moment).filter_map(Operation::decode) {
-        let state = match operation.step {
-            Step::PutBegun | Step::DeleteBegun => Expected::Either,
-            Step::PutAcknowledged => Expected::Present,
-            Step::DeleteAcknowledged => Expected::Absent,
+        let nothing = State {
+            block: Expected::Absent,
+            lock: Expected::Absent,
         };
-        blocks.insert(operation.digest, state);
+        let state = blocks.entry(operation.digest).or_insert(nothing);
+        match operation.step {
+            Step::PutBegun | Step::DeleteBegun => state.block = Expected::Either,
+            Step::PutAcknowledged => state.block = Expected::Present,
+            Step::DeleteAcknowledged => state.block = Expected::Absent,
+            Step::LockBegun | Step::UnlockBegun => state.lock = Expected::Either,
+            Step::LockAcknowledged => state.lock = Expected::Present,
+            Step::UnlockAcknowledged => state.lock = Expected::Absent,
+        }
     }
     blocks
+}
+
+/// At level full what was acknowledged is true, whatever happened.
+fn hold(what: &str, digest: &Digest, expected: Expected, is_there: bool) -> Result<(), String> {
+    match (expected, is_there) {
+        (Expected::Present, false) => Err(format!("the {what} {digest} was acknowledged and is lost")),
+        (Expected::Absent, true) => Err(format!("the {what} {digest} was removed and is back")),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn run(task: &Task, images: usize, liar: Option<&str>) -> Result<String, Box<dyn Error>> {
@@ -62,7 +85,7 @@ pub(crate) fn run(task: &Task, images: usize, liar: Option<&str>) -> Result<Stri
         })?;
         acknowledged += expected
             .values()
-            .filter(|state| **state == Expected::Present)
+            .filter(|state| state.block == Expected::Present)
             .count();
         survivors += found;
     }
@@ -91,7 +114,7 @@ fn image_dir() -> Result<tempfile::TempDir, std::io::Error> {
 }
 
 /// Opens the image and returns how many blocks it holds; an error says what is wrong with it.
-fn verify(task: &Task, dir: &Path, expected: &HashMap<Digest, Expected>) -> Result<usize, Box<dyn Error>> {
+fn verify(task: &Task, dir: &Path, expected: &HashMap<Digest, State>) -> Result<usize, Box<dyn Error>> {
     let config = Config {
         dir: dir.to_owned(),
         ..load::config(task)
@@ -108,15 +131,18 @@ fn verify(task: &Task, dir: &Path, expected: &HashMap<Digest, Expected>) -> Resu
                 return Err(format!("{digest} names other bytes").into());
             }
         }
+        let locks = store.locks(digest)?.unwrap_or_default();
+        let is_locked = !locks.is_empty();
+        if locks
+            .iter()
+            .any(|lock| lock.resource != HOLDER || lock.body != lock_body(digest))
+        {
+            return Err(format!("{digest} has locks that nobody set: {locks:?}").into());
+        }
         // Below `full` a power cut may take the last moments; what is there must still be right.
         if task.durability == Durability::Full {
-            match (state, body.is_some()) {
-                (Expected::Present, false) => {
-                    return Err(format!("{digest} was acknowledged and is lost").into());
-                }
-                (Expected::Absent, true) => return Err(format!("{digest} was deleted and is back").into()),
-                _ => {}
-            }
+            hold("block", digest, state.block, body.is_some())?;
+            hold("lock on", digest, state.lock, is_locked)?;
         }
     }
     // The store must not only open but go on.

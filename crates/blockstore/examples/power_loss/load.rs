@@ -6,12 +6,13 @@
 
 use crate::{
     Task,
-    operation::{Operation, Random, Step, patiently},
+    operation::{HOLDER, Operation, Random, Step, lock_body, patiently},
 };
 use quintet_blockstore::{BlockStore, Config, Digest};
 use quintet_core::ErrorKind;
 use quintet_log::recording::note;
 use std::{
+    collections::HashSet,
     error::Error,
     fs::{File, OpenOptions},
     sync::atomic::{AtomicBool, Ordering},
@@ -58,6 +59,7 @@ pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
                         random,
                         stored: Vec::new(),
                         deleted: Vec::new(),
+                        locked: HashSet::new(),
                         refused: false,
                     };
                     let outcome = client.run();
@@ -95,6 +97,7 @@ struct Client<'a> {
     random: Random,
     stored: Vec<(Digest, Vec<u8>)>,
     deleted: Vec<(Digest, Vec<u8>)>,
+    locked: HashSet<Digest>,
     /// The store said that it is full.
     refused: bool,
 }
@@ -111,6 +114,10 @@ impl Client<'_> {
                 self.delete()?;
                 continue;
             }
+            if roll == 4 && !self.stored.is_empty() {
+                self.lock()?;
+                continue;
+            }
             // Sometimes what was deleted comes back.
             let body = match self.deleted.pop() {
                 Some((_, body)) if roll == 9 => body,
@@ -121,8 +128,32 @@ impl Client<'_> {
         Ok(())
     }
 
+    fn lock(&mut self) -> Result<(), Box<dyn Error>> {
+        let chosen = self.random.below(self.stored.len() as u64) as usize;
+        let digest = self.stored[chosen].0;
+        self.tell(Step::LockBegun, digest)?;
+        patiently(|| self.store.lock(&digest, HOLDER, &lock_body(&digest)))?;
+        self.locked.insert(digest);
+        Ok(self.tell(Step::LockAcknowledged, digest)?)
+    }
+
+    fn unlock(&mut self, digest: Digest) -> Result<(), Box<dyn Error>> {
+        let refused = self.store.delete(&digest).map_err(|error| error.kind());
+        if refused.is_ok() {
+            return Err("a locked block was deleted".into());
+        }
+        self.tell(Step::UnlockBegun, digest)?;
+        patiently(|| self.store.unlock(&digest, HOLDER))?;
+        self.locked.remove(&digest);
+        Ok(self.tell(Step::UnlockAcknowledged, digest)?)
+    }
+
     fn delete(&mut self) -> Result<(), Box<dyn Error>> {
         let victim = self.random.below(self.stored.len() as u64) as usize;
+        let digest = self.stored[victim].0;
+        if self.locked.contains(&digest) {
+            self.unlock(digest)?;
+        }
         let (digest, body) = self.stored.swap_remove(victim);
         self.tell(Step::DeleteBegun, digest)?;
         patiently(|| self.store.delete(&digest))?;

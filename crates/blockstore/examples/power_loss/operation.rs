@@ -14,6 +14,18 @@ pub(crate) enum Step {
     PutAcknowledged = 2,
     DeleteBegun = 3,
     DeleteAcknowledged = 4,
+    LockBegun = 5,
+    LockAcknowledged = 6,
+    UnlockBegun = 7,
+    UnlockAcknowledged = 8,
+}
+
+/// Who locks in the load.
+pub(crate) const HOLDER: &[u8] = b"the load";
+
+/// What a lock on this block keeps.
+pub(crate) fn lock_body(digest: &Digest) -> Vec<u8> {
+    digest.0.repeat(1 + usize::from(digest.0[0]))
 }
 
 /// A step and the block it is about.
@@ -38,6 +50,10 @@ impl Operation {
             Step::PutAcknowledged,
             Step::DeleteBegun,
             Step::DeleteAcknowledged,
+            Step::LockBegun,
+            Step::LockAcknowledged,
+            Step::UnlockBegun,
+            Step::UnlockAcknowledged,
         ]
         .into_iter()
         .find(|known| *known as u8 == *step)?;

@@ -6,17 +6,23 @@ use quintet_core::Seq;
 use quintet_log::{Contents, Directory};
 use std::{collections::HashMap, path::Path};
 
-/// What is called on each entry, with its key, its value, and whether what it names was on stable storage before it. If not,
-/// the next opening will look whether it is there (see [`Recovered::unproven`](super::Recovered::unproven)).
-pub(crate) type Examine<'a> = &'a mut dyn FnMut(&[u8], &[u8], bool) -> Result<(), BlockError>;
+/// Who looks at a table that is not open.
+pub(crate) trait Examiner {
+    /// So many entries will come, about.
+    fn expect(&mut self, entries: u64);
 
-/// Calls `each` on every entry that opening the table would find, and answers what the log holds beyond the checkpoint.
+    /// One entry, and whether what it names was on stable storage before it. If not, the next opening will look whether it
+    /// is there (see [`Recovered::unproven`](super::Recovered::unproven)).
+    fn entry(&mut self, key: &[u8], value: &[u8], proven: bool);
+}
+
+/// Shows `examiner` every entry that opening the table would find, and answers what the log holds beyond the checkpoint.
 /// Keeps what was replayed in memory: as much as a table does between two checkpoints.
 pub(crate) fn inspect(
     lmdb_dir: &Path,
     directory: &dyn Directory,
     map_bytes: usize,
-    each: Examine<'_>,
+    examiner: &mut dyn Examiner,
 ) -> Result<Contents, BlockError> {
     // A store that was killed while it was made has no checkpoint yet.
     let lmdb = match Lmdb::exists(lmdb_dir) {
@@ -34,17 +40,20 @@ pub(crate) fn inspect(
         }
         Ok(())
     })?;
+    let checkpointed = lmdb.as_ref().map_or(Ok(0), Lmdb::entries)?;
+    examiner.expect(checkpointed + replayed.len() as u64);
     if let Some(lmdb) = lmdb {
         lmdb.scan(&[], &mut |key, value| {
             if replayed.contains_key(key) {
                 return Ok(());
             }
-            each(key, value, true)
+            examiner.entry(key, value, true);
+            Ok(())
         })?;
     }
     for (key, (seq, value)) in &replayed {
         if let Some(value) = value {
-            each(key, value, *seq <= floor)?;
+            examiner.entry(key, value, *seq <= floor);
         }
     }
     Ok(contents)

@@ -187,6 +187,11 @@ impl Lmdb {
         })
     }
 
+    /// How many entries there are.
+    pub(crate) fn entries(&self) -> Result<u64, BlockError> {
+        self.snapshot(|live, txn| Ok(live.entries.len(txn)?))
+    }
+
     /// Calls `each` on every entry whose key begins with `prefix`, in key order, in one snapshot, until it fails.
     pub(crate) fn scan(&self, prefix: &[u8], each: Visit<'_>) -> Result<(), BlockError> {
         if prefix.len() > MAX_KEY_BYTES {

@@ -24,4 +24,4 @@ pub use reader::{TableReader, Visit};
 pub use replay::Recovered;
 pub use table::Table;
 
-pub(crate) use inspect::inspect;
+pub(crate) use inspect::{Examiner, inspect};

@@ -3,6 +3,7 @@
 use super::buffers::Lease;
 use crate::{Digest, Put};
 use quintet_net::http1::{RangeSpec, RequestHead, none_match};
+use std::{cell::Cell, rc::Rc};
 
 /// Where a request stands. What it holds goes back on drop: a put's block to its pool, a lease to its shelf.
 pub(crate) enum Exchange {
@@ -10,9 +11,10 @@ pub(crate) enum Exchange {
     Hungry {
         /// The announced length.
         len_bytes: u64,
+        permit: Permit,
     },
     /// A body of known length on its way into its block.
-    Writing(Put),
+    Writing(Put, Permit),
     /// A chunked body, whose length is known at its end.
     Gathering(Lease),
     /// A whole chunked body that waits for its turn or for a block.
@@ -31,6 +33,30 @@ pub(crate) enum Exchange {
     Locks(Locking),
     /// Sent to the controller; the outcome comes under its ticket.
     Sent,
+}
+
+/// The right to have one more upload open. Counted until it is dropped.
+pub(crate) struct Permit {
+    open: Rc<Cell<usize>>,
+}
+
+impl Permit {
+    /// `None` = as many as allowed are open.
+    pub(crate) fn take(open: &Rc<Cell<usize>>, most: usize) -> Option<Self> {
+        if open.get() >= most {
+            return None;
+        }
+        open.set(open.get() + 1);
+        Some(Self {
+            open: Rc::clone(open),
+        })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.open.set(self.open.get() - 1);
+    }
 }
 
 /// Which lock a request is about; without a resource, all of the block's.

@@ -31,7 +31,7 @@ mod turn;
 use self::{
     buffers::Buffers,
     report::Report,
-    service::{BlockService, WakeOnDrop},
+    service::{BlockService, Limits, WakeOnDrop},
 };
 use crate::{BlockStore, meta};
 use quintet_core::{Clock, Doorbell, Result, SizeClass, SystemClock};
@@ -56,6 +56,9 @@ pub struct PortConfig {
     pub kept_buffer_bytes: u64,
     /// Requests of one worker that may wait for blocks or credits; beyond it 503. Default 4096; at least 1.
     pub waiting: usize,
+    /// Uploads of known length that one worker receives at a time, each with a block of its own; beyond it 503. Default
+    /// 1024; at least 1.
+    pub uploads: usize,
     /// Woken when a worker can do nothing more: its loop ended, asked to or not, or the store was closed under it.
     /// Default none.
     pub on_end: Option<Waker>,
@@ -76,6 +79,7 @@ impl Default for PortConfig {
             buffer_bytes: 32 << 20,
             kept_buffer_bytes: 8 << 20,
             waiting: 4096,
+            uploads: 1024,
             on_end: None,
             backend_reason: "the default".into(),
         }
@@ -97,6 +101,7 @@ impl PortConfig {
             1 << 46,
         )?;
         meta::within("waiting", self.waiting as u64, 1, 1 << 24)?;
+        meta::within("uploads", self.uploads as u64, 1, 1 << 24)?;
         Ok(())
     }
 }
@@ -127,12 +132,15 @@ pub fn serve(
             &Arc::clone(&clock),
             move |at, context| {
                 let doorbell = Doorbell::new(context.waker());
+                let limits = Limits {
+                    waiting: config.waiting,
+                    uploads: config.uploads,
+                };
                 let worker = store.connect(doorbell.clone())?;
                 let buffers = Buffers::new(config.buffer_bytes, config.kept_buffer_bytes);
                 let end = WakeOnDrop(config.on_end.clone());
                 let (gauges, report) = (report.gauges(at), Arc::clone(&report));
-                let service =
-                    BlockService::new(worker, doorbell, buffers, config.waiting, gauges, report, end);
+                let service = BlockService::new(worker, doorbell, buffers, limits, gauges, report, end);
                 Http::new(service, config.http, Arc::clone(&clock))
             },
         )?

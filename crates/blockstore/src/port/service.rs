@@ -7,7 +7,7 @@
 use super::{
     answer,
     buffers::{Buffers, Lease},
-    exchange::{Exchange, Locking, Look, Wants},
+    exchange::{Exchange, Locking, Look, Permit, Wants},
     gauges::Gauges,
     order::{Kind, Order},
     report::Report,
@@ -20,7 +20,9 @@ use quintet_net::{
     http1::{Admit, BodyLength, BodyStep, ExchangeId, HttpService, Replies, RequestHead, Response},
 };
 use std::{
+    cell::Cell,
     collections::{HashMap, VecDeque},
+    rc::Rc,
     sync::Arc,
     task::Waker,
 };
@@ -49,9 +51,20 @@ pub(crate) struct BlockService {
     /// What was sent lately and is in memory.
     pub(super) loaded: Loaded,
     pub(super) gauges: Arc<Gauges>,
-    max_waiting: usize,
+    limits: Limits,
+    /// Bodies of known length that are being received.
+    uploads: Rc<Cell<usize>>,
     report: Arc<Report>,
     pub(super) end: WakeOnDrop,
+}
+
+/// How much one worker takes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Requests that wait for blocks or credits.
+    pub(crate) waiting: usize,
+    /// Bodies of known length that are being received, each with a block.
+    pub(crate) uploads: usize,
 }
 
 /// Tells the port's owner, once, that this worker can do nothing more: the controller is gone, or the loop ended, also
@@ -88,13 +101,12 @@ pub(super) struct Sent {
 }
 
 impl BlockService {
-    /// A service over `worker`, whose completions ring `doorbell`. At most `max_waiting` requests wait for blocks or
-    /// credits; the next is told to come back later.
+    /// A service over `worker`, whose completions ring `doorbell`. What comes beyond the limits is told to come back later.
     pub(crate) fn new(
         worker: BlockWorker,
         doorbell: Doorbell,
         buffers: Buffers,
-        max_waiting: usize,
+        limits: Limits,
         gauges: Arc<Gauges>,
         report: Arc<Report>,
         end: WakeOnDrop,
@@ -114,14 +126,15 @@ impl BlockService {
             closed: false,
             loaded: Loaded::default(),
             gauges,
-            max_waiting,
+            limits,
+            uploads: Rc::default(),
             report,
             end,
         }
     }
 
     pub(super) fn is_crowded(&self) -> bool {
-        self.hungry.len() + self.unsent.len() >= self.max_waiting
+        self.hungry.len() + self.unsent.len() >= self.limits.waiting
     }
 
     fn admit_put(&mut self, id: ExchangeId, head: &RequestHead<'_>) -> Admit<Exchange> {
@@ -138,14 +151,19 @@ impl BlockService {
             BodyLength::Exact(len_bytes) if len_bytes > largest => {
                 Admit::Answer(answer::too_large(len_bytes))
             }
-            BodyLength::Exact(len_bytes) => match self.begin(len_bytes) {
-                Ok(Some(put)) => accept(Exchange::Writing(put), len_bytes),
-                Ok(None) => {
-                    self.hungry.push_back(Hungry { id, begun: false });
-                    accept(Exchange::Hungry { len_bytes }, len_bytes)
+            BodyLength::Exact(len_bytes) => {
+                let Some(permit) = Permit::take(&self.uploads, self.limits.uploads) else {
+                    return Admit::Answer(answer::busy("too many uploads are open"));
+                };
+                match self.begin(len_bytes) {
+                    Ok(Some(put)) => accept(Exchange::Writing(put, permit), len_bytes),
+                    Ok(None) => {
+                        self.hungry.push_back(Hungry { id, begun: false });
+                        accept(Exchange::Hungry { len_bytes, permit }, len_bytes)
+                    }
+                    Err(error) => Admit::Answer(answer::failed(&error)),
                 }
-                Err(error) => Admit::Answer(answer::failed(&error)),
-            },
+            }
             BodyLength::Chunked => match self.buffers.take(SizeClass::SMALLEST) {
                 Some(lease) => accept(Exchange::Gathering(lease), largest),
                 None => Admit::Answer(answer::busy("no buffer is free")),
@@ -307,7 +325,7 @@ impl HttpService for BlockService {
     fn body(&mut self, _: ExchangeId, exchange: &mut Exchange, bytes: &[u8]) -> BodyStep {
         match exchange {
             Exchange::Hungry { .. } => BodyStep::Took(0),
-            Exchange::Writing(put) => match put.write(bytes) {
+            Exchange::Writing(put, _) => match put.write(bytes) {
                 Ok(()) => BodyStep::Took(bytes.len()),
                 Err(error) => BodyStep::Answer(answer::failed(&error)),
             },
@@ -324,7 +342,7 @@ impl HttpService for BlockService {
     fn end(&mut self, id: ExchangeId, exchange: &mut Exchange) -> Option<Response> {
         self.begun = true;
         let (kind, whole) = match std::mem::replace(exchange, Exchange::Sent) {
-            Exchange::Writing(put) => (Kind::Put, Exchange::Written(put)),
+            Exchange::Writing(put, _whole) => (Kind::Put, Exchange::Written(put)),
             Exchange::Gathering(lease) if lease.len() == 0 => {
                 return Some(Response::text(400, "an empty body cannot be stored"));
             }

@@ -85,7 +85,7 @@ impl BlockService {
                 continue;
             };
             let len_bytes = match slot {
-                Exchange::Hungry { len_bytes } => *len_bytes,
+                Exchange::Hungry { len_bytes, .. } => *len_bytes,
                 Exchange::Gathered(lease) => lease.len() as u64,
                 _ => continue,
             };
@@ -96,10 +96,11 @@ impl BlockService {
                         let answered = self.write_gathered(id, &mut exchange, put, &lease);
                         self.finish(Kind::Put, id, exchange, answered, replies);
                     }
-                    _ => {
-                        *slot = Exchange::Writing(put);
+                    Exchange::Hungry { permit, .. } => {
+                        *slot = Exchange::Writing(put, permit);
                         replies.resume(id);
                     }
+                    other => *slot = other,
                 },
                 Ok(None) => self.hungry.push_back(Hungry { id, begun }),
                 Err(error) => {

@@ -11,6 +11,7 @@ mod disk_limit;
 mod fsck;
 mod gate;
 mod handler;
+mod interval;
 mod locks;
 #[cfg(feature = "port")]
 mod port_locks;

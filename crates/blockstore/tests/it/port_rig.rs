@@ -124,6 +124,18 @@ impl Rig {
         Self::over(tempfile::tempdir().expect("a directory"), settings)
     }
 
+    /// With a port that is set up otherwise.
+    pub(crate) fn with_port(adjust: fn(&mut PortConfig)) -> Self {
+        let mut port = port_config();
+        adjust(&mut port);
+        let settings = Settings {
+            capacity_bytes: 64 << 20,
+            port,
+            adjust: |_| {},
+        };
+        Self::over(tempfile::tempdir().expect("a directory"), settings)
+    }
+
     /// With a store that is set up otherwise.
     pub(crate) fn adjusted(adjust: fn(&mut Config)) -> Self {
         let port = port_config();

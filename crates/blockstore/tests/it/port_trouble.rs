@@ -93,6 +93,29 @@ fn a_slow_head_and_a_slow_body_are_given_up() {
     rig.stop();
 }
 
+fn uploads_that_never_end_hold_a_bounded_number_of_blocks_for_a_bounded_time() {
+    let rig = Rig::with_port(|port| {
+        port.uploads = 3;
+        port.http.body_timeout = Duration::from_secs(3);
+    });
+    let head = b"PUT /block HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\nabc";
+    let mut open: Vec<Client> = (0..12).map(|_| rig.client()).collect();
+    for client in &mut open {
+        client.send(head).expect("sent");
+    }
+    // Two workers with three each, wherever the connections went.
+    let mut refused = 0;
+    for mut client in open {
+        let status = client.reply("PUT").expect("an answer").status;
+        assert!([408, 503].contains(&status), "{status}");
+        refused += usize::from(status == 503);
+    }
+    assert!(refused >= 6, "{refused}");
+    rig.settled();
+    assert_eq!(rig.call("PUT", "/block", Some(b"room again")).status, 200);
+    rig.stop();
+}
+
 fn a_drain_finishes_what_was_begun_and_takes_nothing_new() {
     let rig = Rig::start();
     let address = rig.address();
@@ -126,5 +149,6 @@ crate::port_rig::on_both_backends! {
     a_client_that_leaves_before_its_answer_has_still_stored_its_block,
     a_full_store_answers_507_and_goes_on_after_a_delete,
     a_slow_head_and_a_slow_body_are_given_up,
+    uploads_that_never_end_hold_a_bounded_number_of_blocks_for_a_bounded_time,
     a_drain_finishes_what_was_begun_and_takes_nothing_new,
 }

@@ -25,6 +25,9 @@ pub struct HttpConfig {
     pub body_progress: Duration,
     /// See [`body_progress`](Self::body_progress). Default 1 KiB, at least 1.
     pub body_progress_bytes: u64,
+    /// How long a client may take over one body, however steadily it comes; then 408. Time in which the service has paused
+    /// the body does not count. Default 5 minutes, above 0.
+    pub body_timeout: Duration,
     /// How long a connection may stay open between requests. Default 60 s, above 0.
     pub idle_timeout: Duration,
     /// Whether answers carry `Date`. Default true.
@@ -42,6 +45,7 @@ impl Default for HttpConfig {
             head_timeout: Duration::from_secs(10),
             body_progress: Duration::from_secs(30),
             body_progress_bytes: 1024,
+            body_timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(60),
             date: true,
         }
@@ -64,6 +68,7 @@ impl HttpConfig {
         at_least("body_progress_bytes", self.body_progress_bytes, 1)?;
         positive("head_timeout", self.head_timeout)?;
         positive("body_progress", self.body_progress)?;
+        positive("body_timeout", self.body_timeout)?;
         positive("idle_timeout", self.idle_timeout)
     }
 }

@@ -12,6 +12,7 @@ use super::{
     state::{Answerable, HttpConnection, Phase, Shared, Slot, Timer},
 };
 use crate::connection::Link;
+use std::time::{Duration, Instant};
 
 /// Answers an open exchange; its state comes back.
 pub(crate) fn answer<E>(
@@ -119,6 +120,17 @@ pub(crate) fn release<E>(shared: &mut Shared<E>, link: &mut Link<'_>, connection
     schedule(shared, link, connection);
 }
 
+/// What is left of the time for the current body, of which the part since `begun` has just passed.
+pub(crate) fn body_left<E>(
+    shared: &Shared<E>,
+    connection: &HttpConnection<E>,
+    begun: Instant,
+    now: Instant,
+) -> Duration {
+    let before = connection.body_left.unwrap_or(shared.config.body_timeout);
+    before.saturating_sub(now.saturating_duration_since(begun))
+}
+
 /// Ends the connection after what is queued. Exchanges still open are abandoned.
 pub(crate) fn end<E>(
     shared: &mut Shared<E>,
@@ -204,12 +216,25 @@ pub(crate) fn schedule<E>(shared: &Shared<E>, link: &mut Link<'_>, connection: &
     let now = link.now();
     let config = &shared.config;
     let waiting = connection.slots.back().is_some_and(|slot| slot.continue_due);
+    let in_body = matches!(connection.phase, Phase::Body { .. } | Phase::Drain { .. });
+    let held = matches!(connection.phase, Phase::Body { .. }) && (connection.paused || waiting);
+    if let Timer::Body { begun, .. } = connection.timer
+        && held
+    {
+        // Only the time counts in which the client could send.
+        connection.body_left = Some(body_left(shared, connection, begun, now));
+    }
+    let left = connection.body_left.unwrap_or(config.body_timeout);
+    if in_body {
+        connection.body_left = Some(left);
+    }
     let next = match (&connection.phase, connection.timer) {
         (Phase::Done, _) => Timer::None,
-        (Phase::Body { .. }, _) if connection.paused || waiting => Timer::None,
+        (Phase::Body { .. }, _) if held => Timer::None,
         (Phase::Body { .. } | Phase::Drain { .. }, running @ Timer::Body { .. }) => running,
         (Phase::Body { .. } | Phase::Drain { .. }, _) => Timer::Body {
-            at: now + config.body_progress,
+            begun: now,
+            at: now + config.body_progress.min(left),
             mark_bytes: connection.body_bytes,
         },
         (Phase::Head, _) if connection.full => Timer::None,

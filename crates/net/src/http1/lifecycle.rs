@@ -24,6 +24,7 @@ impl<S: HttpService> Protocol for Http<S> {
             blank_lines: 0,
             partial: false,
             timer: Timer::Idle(at),
+            body_left: None,
             body_bytes: 0,
             paused: false,
             full: false,
@@ -98,8 +99,13 @@ impl<S: HttpService> Protocol for Http<S> {
                 let refusal = Refusal::new(408, "the request's head took too long");
                 exchange::refuse(&mut self.shared, link, connection, refusal);
             }
-            Timer::Body { mark_bytes, .. } => {
-                if connection.body_bytes - mark_bytes < self.shared.config.body_progress_bytes {
+            Timer::Body {
+                begun, mark_bytes, ..
+            } => {
+                let left = exchange::body_left(&self.shared, connection, begun, link.now());
+                connection.body_left = Some(left);
+                let progress_bytes = connection.body_bytes - mark_bytes;
+                if left.is_zero() || progress_bytes < self.shared.config.body_progress_bytes {
                     link.count_timeout();
                     let refusal = Refusal::new(408, "the request's body came too slowly");
                     exchange::refuse(&mut self.shared, link, connection, refusal);

@@ -2,7 +2,12 @@
 
 use super::{HttpConfig, Response, body::Decoder, date::DateLine, service::ExchangeId};
 use quintet_core::Clock;
-use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// What the connections of one loop share.
 pub(crate) struct Shared<E> {
@@ -34,6 +39,8 @@ pub struct HttpConnection<E> {
     /// Part of a head has come.
     pub(crate) partial: bool,
     pub(crate) timer: Timer,
+    /// What is left of the time for the current body; `None` = it has not begun.
+    pub(crate) body_left: Option<Duration>,
     /// Bytes of bodies received, framing included.
     pub(crate) body_bytes: u64,
     /// The service has paused the body.
@@ -70,7 +77,11 @@ pub(crate) enum Phase {
 pub(crate) enum Timer {
     None,
     Head(Instant),
-    Body { at: Instant, mark_bytes: u64 },
+    Body {
+        begun: Instant,
+        at: Instant,
+        mark_bytes: u64,
+    },
     Idle(Instant),
 }
 
@@ -112,6 +123,10 @@ impl<E> HttpConnection<E> {
     /// The current request is read to its end.
     pub(super) fn next_head(&mut self) {
         self.phase = if self.last { Phase::Done } else { Phase::Head };
+        self.body_left = None;
+        if matches!(self.timer, Timer::Body { .. }) {
+            self.timer = Timer::None;
+        }
         self.scanned = 0;
         self.blank_lines = 0;
     }

@@ -56,6 +56,34 @@ fn a_body_must_make_progress() {
 }
 
 #[test]
+fn a_body_that_creeps_is_given_up_after_five_minutes() {
+    let mut harness = Harness::new();
+    harness.feed(put("/now", "Content-Length: 90000\r\n", ""));
+    for _ in 0..14 {
+        harness.feed("b".repeat(1024));
+        harness.pass(20 * SECOND);
+    }
+    assert_eq!(harness.text(), "", "280 seconds");
+    harness.feed("b".repeat(30_000));
+    harness.pass(19 * SECOND);
+    assert_eq!(harness.text(), "", "299 seconds");
+    harness.feed("b".repeat(30_000));
+    harness.pass(SECOND);
+    assert_eq!(harness.statuses(), [408], "however fast it has become");
+
+    // Each body has the time for itself.
+    let mut two = Harness::new();
+    for _ in 0..2 {
+        two.feed(put("/now", "Content-Length: 13312\r\n", ""));
+        for _ in 0..13 {
+            two.pass(20 * SECOND);
+            two.feed("b".repeat(1024));
+        }
+    }
+    assert_eq!(two.statuses(), [200, 200]);
+}
+
+#[test]
 fn waiting_for_the_service_costs_the_client_nothing() {
     let mut harness = Harness::new();
     harness.feed(get("/later"));

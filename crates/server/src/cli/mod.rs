@@ -8,12 +8,14 @@ mod config;
 mod fsck;
 mod prove;
 mod serve;
+mod upkeep;
 
 pub use completions::CompletionsArgs;
 pub use config::{ConfigAction, ConfigArgs};
 pub use fsck::FsckArgs;
 pub use prove::{ProveArgs, Proven};
-pub use serve::{EngineName, IoBackend, Kept, ServeArgs};
+pub use serve::{CheckedReads, EngineName, IoBackend, Kept, ServeArgs};
+pub use upkeep::{CompactArgs, ScrubArgs};
 
 use clap::{Parser, Subcommand};
 
@@ -27,8 +29,9 @@ Examples:
   quintet fsck --data-dir /srv/q                     check a stopped server's data
   quintet config show --origin                       every setting and where it comes from
   quintet prove kv --seconds 60                      lose nothing on this disk, or say what
+  quintet scrub --data-dir /srv/q --rate 50MiB       hash every block of it
 
-Exit codes: 0 success, 1 failure (fsck: faults found, prove: a loss), 2 wrong usage, 78 wrong configuration file.";
+Exit codes: 0 success, 1 failure (fsck, scrub: faults found, prove: a loss), 2 wrong usage, 78 wrong configuration file.";
 
 /// What `quintet` was asked to do.
 #[derive(Debug, Parser)]
@@ -58,6 +61,10 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Check a data directory that no server uses; exit 0 when it is clean, 1 with a line per fault
     Fsck(FsckArgs),
+    /// Read every block of a data directory that no server uses, and check it against its name
+    Scrub(ScrubArgs),
+    /// Make the block file of a data directory that no server uses as short as its blocks allow
+    Compact(CompactArgs),
     /// Print or check the settings
     Config(ConfigArgs),
     /// Kill a server under load on your own disk, again and again, and check every acknowledgement

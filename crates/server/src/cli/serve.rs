@@ -225,6 +225,38 @@ pub struct ServeArgs {
         help_heading = "Blocks (HTTP: blocks of up to 512 KiB named by their SHA-256)"
     )]
     pub blocks_durability: Option<Durability>,
+
+    /// Which GETs are checked against the block's name before they are answered
+    #[arg(
+        long,
+        value_enum,
+        value_name = "POLICY",
+        default_value_t = CheckedReads::Never,
+        env = "QUINTET_BLOCKS_VERIFY",
+        hide_env_values = true,
+        help_heading = "Blocks (HTTP: blocks of up to 512 KiB named by their SHA-256)"
+    )]
+    pub blocks_verify: CheckedReads,
+
+    /// Give the storage of deleted blocks back at once; writing there again may meet a full disk
+    #[arg(
+        long,
+        env = "QUINTET_BLOCKS_PUNCH",
+        hide_env_values = true,
+        help_heading = "Blocks (HTTP: blocks of up to 512 KiB named by their SHA-256)"
+    )]
+    pub blocks_punch: bool,
+}
+
+/// The value of `--blocks-verify`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckedReads {
+    /// None
+    Never,
+    /// One in 64
+    Sample,
+    /// All
+    Always,
 }
 
 /// The value of `--io-backend`.

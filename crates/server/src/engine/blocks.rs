@@ -2,6 +2,8 @@
 
 use super::{Engine, Mount, Part};
 use crate::{
+    bar::Bar,
+    cli::CheckedReads,
     config::{BlocksConfig, default_capacity},
     failure::Failure,
     fsck::Findings,
@@ -11,7 +13,7 @@ use crate::{
     size::ByteSize,
 };
 use quintet_blockstore::{
-    BlockError, BlockStore, Config, FsckOptions,
+    BlockError, BlockStore, Config, FsckOptions, Verify,
     port::{self, PortConfig},
 };
 use quintet_core::{Clock, Deadline, Error, ErrorKind, SystemClock};
@@ -89,14 +91,25 @@ pub(crate) fn fsck(data_dir: &Path) -> Result<Option<Findings>, Failure> {
     }
     let mut options = FsckOptions::default();
     options.contents = true;
-    let report = quintet_blockstore::fsck(&folder, options)
-        .map_err(|error| Failure::new(format!("cannot check {}: {error}", folder.display())))?;
+    let bar = Bar::new("checking");
+    let report = quintet_blockstore::fsck_with(&folder, options, &mut |progress| bar.show(progress));
+    drop(bar);
+    let report =
+        report.map_err(|error| Failure::new(format!("cannot check {}: {error}", folder.display())))?;
     let text = report.to_string();
     Ok(Some(Findings {
         summary: text.lines().next().unwrap_or_default().into(),
         fault_count: report.fault_count,
         faults: report.faults,
     }))
+}
+
+/// Opens the store in `folder` to look after it: it may not grow.
+pub(crate) fn open(folder: &Path) -> Result<BlockStore, Failure> {
+    let len = fs::metadata(folder.join("blocks.data")).map_or(0, |file| file.len());
+    let mut config = Config::new(folder);
+    config.capacity_bytes = len.next_multiple_of(GRAIN).max(GRAIN);
+    BlockStore::open(config).map_err(|error| cannot_open(folder, &error))
 }
 
 fn store_config(config: &BlocksConfig, folder: &Path) -> Result<Config, Failure> {
@@ -110,6 +123,12 @@ fn store_config(config: &BlocksConfig, folder: &Path) -> Result<Config, Failure>
     let mut store = Config::new(folder);
     store.capacity_bytes = capacity / GRAIN * GRAIN;
     store.durability = config.durability;
+    store.verify = match config.verify {
+        CheckedReads::Never => Verify::Never,
+        CheckedReads::Sample => Verify::Sample,
+        CheckedReads::Always => Verify::Always,
+    };
+    store.punch_released = config.punch;
     // The port's workers, and one for the embedded interface, which nobody uses here.
     store.workers = 1;
     store.max_workers = workers + 1;

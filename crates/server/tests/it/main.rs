@@ -21,3 +21,4 @@ mod process;
 mod prove;
 mod serve;
 mod settings;
+mod upkeep;
