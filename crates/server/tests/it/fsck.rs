@@ -1,7 +1,9 @@
 //! `quintet fsck` on clean data, on damaged data, and on a torn log tail.
 
+use crate::api::api;
 use crate::client::call;
 use crate::process::{Server, output, quintet, stdout};
+use serde_json::json;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -61,4 +63,75 @@ fn changed_bytes_are_exit_1_and_the_block_is_named() {
     let damaged = quintet_blockstore::Digest::of(&[3; 5_000]).to_string();
     let faults: Vec<_> = text.lines().filter(|line| line.contains(&damaged)).collect();
     assert_eq!(faults.len(), 1, "{text}");
+}
+
+#[test]
+fn every_engine_that_has_data_is_checked() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start_with(dir.path(), &["--blocks-capacity", "64MiB"], &[]);
+    let at = server.api();
+    assert_eq!(
+        api(
+            at,
+            "PUT",
+            "/v1/vectors/c",
+            json!({ "dimension": 2, "metric": "l2" })
+        )
+        .0,
+        201
+    );
+    for number in 0..50 {
+        let point = json!({ "points": [{ "id": number, "vector": [number, 1] }] });
+        assert_eq!(api(at, "PUT", "/v1/vectors/c/points", point).0, 200);
+        assert_eq!(
+            api(
+                at,
+                "PUT",
+                &format!("/v1/kv/0/k{number}"),
+                json!("some text of a value")
+            )
+            .0,
+            200
+        );
+        let request = json!({ "ops": [{ "set": { "a.b": number } }] });
+        assert_eq!(api(at, "POST", "/v1/stm/shop/transact", request).0, 200);
+    }
+    server.stop();
+    let run = fsck(dir.path());
+    let text = stdout(&run);
+    assert_eq!(run.status.code(), Some(0), "{text}");
+    for engine in ["blocks: ", "kv: 50 keys", "vectors: ", "stm: 1 contexts"] {
+        assert!(text.contains(engine), "no {engine:?} in {text}");
+    }
+    assert!(text.ends_with("clean\n"), "{text}");
+
+    for (engine, folder) in [
+        ("kv", "kv"),
+        ("vectors", "vectors/shard-0000"),
+        ("stm", "stm/shop"),
+    ] {
+        let entries = fs::read_dir(dir.path().join(folder)).expect("a folder");
+        let logs = entries.map(|entry| entry.expect("readable").path());
+        let log = logs
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .max()
+            .expect("a log");
+        let good = fs::read(&log).expect("readable");
+        // A byte of the first record, with others behind it that were durable.
+        let mut bad = good.clone();
+        let at = good.len().min(1024 + 60);
+        let at = (at..good.len()).find(|at| good[*at] != 0).expect("records");
+        bad[at] ^= 0x40;
+        fs::write(&log, &bad).expect("written");
+        let run = fsck(dir.path());
+        let text = stdout(&run);
+        assert_eq!(run.status.code(), Some(1), "{engine}: {text}");
+        let fault = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{engine}: ")))
+            .expect("a fault");
+        assert!(fault.contains("segment-"), "{engine}: {fault}");
+        fs::write(&log, good).expect("written");
+    }
+    assert_eq!(fsck(dir.path()).status.code(), Some(0));
 }
