@@ -92,3 +92,17 @@ fn a_source_that_ends_early_is_an_error() {
     let error = outbox.prepare(&mut BufferPool::new(0)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 }
+
+/// They may be mapped from a file that fails when it is looked at.
+#[test]
+fn shared_bytes_are_sent_from_where_they_lie_however_few_they_are() {
+    let bytes: std::rc::Rc<[u8]> = std::rc::Rc::from(&b"shared"[..]);
+    let mut out = Outbox::default();
+    out.gather(|buffer| buffer.extend_from_slice(b"head"));
+    out.push(Payload::Shared(Box::new(bytes.clone())));
+    out.push(Payload::Static(b"tail"));
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    assert_eq!(out.slices(&mut slices), 3);
+    assert_eq!(slices[1].as_ptr(), bytes.as_ptr());
+    assert_eq!(&*slices[2], b"tail");
+}

@@ -24,7 +24,7 @@ impl Effort {
     /// For figures: the rows that the aims are about in three minutes, or with `all` every row in an hour.
     #[must_use]
     pub fn full(repetitions: usize, all: bool) -> Self {
-        let window = Duration::from_millis(if all { 2_000 } else { 700 });
+        let window = Duration::from_millis(if all { 2_000 } else { 600 });
         Self {
             repetitions,
             window,

@@ -1,7 +1,7 @@
 //! What a GET or HEAD of a stored block is answered: all of it, a part, its length, or that the client has it.
 //!
 //! A block is sent from where it lies in the page cache, under its pin, which ends when the socket has taken the last byte
-//! or the loop has cut a client that does not read. No memory is used for it. Where the file is not mapped, a small block
+//! or the loop has cut a client that does not read. No memory is used for it (docs/adr/0015). Where the file is not mapped, a small block
 //! is copied into a buffer, so that its pin can end at once, and a large one is read in pieces as the socket takes them.
 
 use super::{
