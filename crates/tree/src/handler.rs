@@ -228,10 +228,16 @@ impl MessageHandler<TreeMessage> for TreeHandler {
             self.give_up();
             // No room is no failure: nothing was written, and nothing is in doubt.
             self.poisoned = error.kind() != ErrorKind::Full || !self.inner.lmdb.can_write();
+            let stats = &self.inner.stats;
+            stats.poisoned.store(self.poisoned, Ordering::Relaxed);
+            stats
+                .full
+                .store(error.kind() == ErrorKind::Full, Ordering::Relaxed);
             return Err(error.into());
         }
         self.committed = seq;
         let stats = &self.inner.stats;
+        stats.full.store(false, Ordering::Relaxed);
         stats.commits.fetch_add(1, Ordering::Relaxed);
         stats
             .writes

@@ -11,7 +11,7 @@ use quintet_core::Clock;
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::UNIX_EPOCH,
 };
@@ -35,6 +35,9 @@ pub(crate) struct Counters {
     pub(crate) writes: AtomicU64,
     pub(crate) unindexed_queries: AtomicU64,
     pub(crate) last_seq: AtomicU64,
+    pub(crate) poisoned: AtomicBool,
+    /// The last commit found no room.
+    pub(crate) full: AtomicBool,
 }
 
 impl Inner {

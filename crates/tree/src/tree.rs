@@ -14,7 +14,7 @@ use crate::{
     watch::hub::Hub,
 };
 use quintet_core::{
-    BatchConfig, BatchController, Client, Clock, Connector, Deadline, Error, Parker, Result, Seq,
+    BatchConfig, BatchController, Client, Clock, Connector, Deadline, Error, ErrorKind, Parker, Result, Seq,
     SystemClock, rtrb_queue::RtrbQueue,
 };
 use serde_json::Value;
@@ -324,6 +324,24 @@ impl Tree {
                 TreeReply::Value(_) => Err(Error::from(TreeError::Closed)),
             }
         }
+    }
+
+    /// Whether writes are taken. Never blocks.
+    ///
+    /// # Errors
+    /// `Poisoned` after a commit failed; `Full` while the last commit found no room.
+    pub fn health(&self) -> Result<()> {
+        let stats = &self.inner.stats;
+        if stats.poisoned.load(Ordering::Relaxed) {
+            return Err(TreeError::Poisoned.into());
+        }
+        if stats.full.load(Ordering::Relaxed) {
+            return Err(Error::new(
+                ErrorKind::Full,
+                "the last commit found no room in the map or on the disk",
+            ));
+        }
+        Ok(())
     }
 
     /// What the tree has done so far. Never blocks.

@@ -107,7 +107,8 @@ impl Case {
     /// [`ErrorKind::InvalidInput`] when the case itself makes no sense.
     pub fn run(&self, rules: &Rules) -> Result<CaseResult> {
         let invalid = |why: &str| Error::new(ErrorKind::InvalidInput, format!("case `{}`: {why}", self.name));
-        let auth = Auth::of_json(self.auth.clone()).ok_or_else(|| invalid("`auth` is null or an object"))?;
+        let auth =
+            Auth::of_variable(self.auth.clone()).ok_or_else(|| invalid("`auth` is null or an object"))?;
         let old = self.data.clone().unwrap_or_default();
         let now = UNIX_EPOCH
             .checked_add(Duration::from_millis(self.now))

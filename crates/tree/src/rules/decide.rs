@@ -48,8 +48,9 @@ impl Auth {
         Self(Json::Object(fields))
     }
 
-    /// Takes the variable as a rule table writes it: null, or an object.
-    pub(super) fn of_json(auth: Json) -> Option<Self> {
+    /// Takes the variable as it stands: null, or an object; anything else is `None`.
+    #[must_use]
+    pub fn of_variable(auth: Json) -> Option<Self> {
         matches!(auth, Json::Null | Json::Object(_)).then_some(Self(auth))
     }
 }

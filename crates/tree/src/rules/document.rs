@@ -9,6 +9,7 @@ use super::{
     error::{Fault, RulesError},
     program::Program,
 };
+use crate::{Index, OrderBy, Path as TreePath};
 use jsonc_parser::{
     CollectOptions, ParseOptions,
     ast::{Object, StringLit, Value},
@@ -108,6 +109,34 @@ impl Rules {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Every index that an `.indexOn` declares, as the tree's settings take them: a `$name` becomes `*`.
+    #[must_use]
+    pub fn indexes(&self) -> Vec<Index> {
+        let mut found = Vec::new();
+        let mut open = vec![(&self.root, String::new())];
+        while let Some((node, at)) = open.pop() {
+            for on in &node.index_on {
+                let on = match on.as_str() {
+                    ".value" => OrderBy::Value,
+                    // Checked when the document was read.
+                    child => match child.parse() {
+                        Ok(path) => OrderBy::Child(path),
+                        Err(_) => continue,
+                    },
+                };
+                found.push(Index { at: at.clone(), on });
+            }
+            for (name, child) in &node.children {
+                open.push((child, format!("{at}/{name}")));
+            }
+            if let Some(child) = &node.captured {
+                open.push((child, format!("{at}/*")));
+            }
+        }
+        found.sort_by(|a, b| (&a.at, a.on.to_string()).cmp(&(&b.at, b.on.to_string())));
+        found
     }
 
     /// What `.indexOn` declares at exactly `path`; `.value` stands for the values themselves. Empty = nothing.
@@ -281,7 +310,9 @@ impl Reader<'_> {
             )
         };
         let one = |value: &Value<'_>| match value {
-            Value::StringLit(name) if !name.value.is_empty() => Ok(name.value.to_string()),
+            Value::StringLit(name) if name.value == ".value" || is_child(&name.value) => {
+                Ok(name.value.to_string())
+            }
             other => Err(wrong(other)),
         };
         match value {
@@ -349,6 +380,11 @@ impl Reader<'_> {
         }
         RulesError::at(self.text, start + at, fault.message.clone())
     }
+}
+
+/// Whether an `.indexOn` names a child.
+fn is_child(name: &str) -> bool {
+    name.parse::<TreePath>().is_ok_and(|path| !path.is_root())
 }
 
 /// The library begins its sentences with a capital; ours follow "line 1, column 2: ".

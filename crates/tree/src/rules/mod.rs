@@ -19,6 +19,7 @@ mod document;
 mod error;
 mod eval;
 mod expr;
+mod guard;
 mod kind;
 mod lex;
 mod machine;
@@ -35,6 +36,7 @@ pub use data::{Data, Found, JsonData};
 pub use decide::{Auth, Decision, Outcome, Request, Trace};
 pub use document::Rules;
 pub use error::RulesError;
+pub use guard::RulesGuard;
 
 /// The most steps that one decision may take, counted in operations, look-ups and stretches of text. Beyond it the answer
 /// is no. About a tenth of a second of work: enough to validate a document of some hundred thousand values.

@@ -250,4 +250,18 @@ fn declared_indexes_are_found_by_path() {
     );
     assert!(rules.index_on(&["users", "ada"]).is_empty());
     assert!(rules.index_on(&["elsewhere"]).is_empty());
+    let all: Vec<_> = rules
+        .indexes()
+        .into_iter()
+        .map(|index| (index.at, index.on.to_string()))
+        .collect();
+    let all: Vec<_> = all.iter().map(|(at, on)| (at.as_str(), on.as_str())).collect();
+    assert_eq!(
+        all,
+        [
+            ("/scores", "$value"),
+            ("/users/*/posts", "author/name"),
+            ("/users/*/posts", "date")
+        ]
+    );
 }
