@@ -7,6 +7,7 @@
 mod engines;
 
 use crate::{
+    auth::Tokens,
     cli::ServeArgs,
     config::Config,
     console::{complain, say},
@@ -18,13 +19,16 @@ use crate::{
         api::ApiPort,
         life::{Life, Stage},
     },
-    shutdown::{Reporter, Shutdown, Stop},
+    shutdown::{Shutdown, Stop},
 };
-use engines::Engines;
+use engines::{Engines, Shared};
 use quintet_core::{Deadline, SystemClock};
 use std::{
     num::NonZeroUsize,
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -57,13 +61,25 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let dir = DataDir::create_or_open(&config.data_dir)?;
     let runtime = runtime()?;
     let life = Life::new();
-    let parts = start(&config, &dir, &runtime, &life, &shutdown.reporter())?;
+    let tokens = Arc::new(Tokens::open(config.auth.clone(), Arc::new(SystemClock))?);
+    let shared = Shared {
+        runtime: runtime.handle(),
+        tokens: &tokens,
+        life: &life,
+        reporter: &shutdown.reporter(),
+    };
+    let parts = start(&config, &dir, shared)?;
     life.enter(Stage::Serving);
     announce(&config, &dir, &parts);
     #[cfg(target_os = "linux")]
     crate::notify::tell(crate::notify::READY);
 
-    let stop = shutdown.wait();
+    let stop = loop {
+        match shutdown.wait() {
+            Stop::Reload => reload(&tokens, &parts),
+            stop => break stop,
+        }
+    };
     #[cfg(target_os = "linux")]
     crate::notify::tell(crate::notify::STOPPING);
     let failed = match stop {
@@ -72,6 +88,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
             None
         }
         Stop::Failed(reason) => Some(Failure::new(reason)),
+        Stop::Reload => None,
     };
     let ended = end(parts, &life);
     // Calls that outlived the deadline would hold the process up.
@@ -83,6 +100,20 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     ended?;
     say("stopped");
     Ok(())
+}
+
+/// Reads the files of tokens and rules again. What is wrong is told, and what was in force stays.
+fn reload(tokens: &Tokens, parts: &[Box<dyn Part>]) {
+    let failures: Vec<Failure> = std::iter::once(tokens.reload())
+        .chain(parts.iter().map(|part| part.reload()))
+        .filter_map(Result::err)
+        .collect();
+    if failures.is_empty() {
+        say("SIGHUP: tokens and rules were read again");
+    }
+    for failure in failures {
+        complain(failure);
+    }
 }
 
 fn runtime() -> Result<Runtime, Failure> {
@@ -105,27 +136,21 @@ fn raise_descriptor_limit() {
 }
 
 /// Starts every part that is built in and not left out; if one fails, those that were started are ended.
-fn start(
-    config: &Config,
-    dir: &DataDir,
-    runtime: &Runtime,
-    life: &Life,
-    reporter: &Reporter,
-) -> Result<Vec<Box<dyn Part>>, Failure> {
+fn start(config: &Config, dir: &DataDir, shared: Shared<'_>) -> Result<Vec<Box<dyn Part>>, Failure> {
     let engines = Engines::of(config);
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     if let Some(address) = config.http.address {
         let port = ApiPort::open(
-            runtime.handle(),
+            shared.runtime,
             &config.http,
             address,
             engines.routes(dir.path()),
-            life.clone(),
+            shared.life.clone(),
         )?;
         parts.push(Box::new(port));
     }
     let mut failed = None;
-    for started in patiently(&engines, || engines.start(config, dir.path(), reporter)) {
+    for started in patiently(&engines, || engines.start(config, dir.path(), shared)) {
         match started {
             Ok(part) => parts.push(part),
             Err(failure) if failed.is_none() => failed = Some(failure),
@@ -135,7 +160,7 @@ fn start(
     match failed {
         None => Ok(parts),
         Some(failure) => {
-            let _first_failure_counts = end(parts, life);
+            let _first_failure_counts = end(parts, shared.life);
             Err(failure)
         }
     }

@@ -48,6 +48,10 @@ pub struct Config {
     pub vectors: Option<VectorsConfig>,
     /// The contexts.
     pub stm: Option<StmConfig>,
+    /// The tree.
+    pub tree: Option<TreeConfig>,
+    /// Who may use the server.
+    pub(crate) auth: crate::auth::Settings,
 }
 
 /// The API port's share.
@@ -107,11 +111,32 @@ pub struct StmConfig {
     pub durability: Durability,
 }
 
+/// The tree's share.
+#[derive(Clone, Debug)]
+pub struct TreeConfig {
+    /// Where its port listens.
+    pub address: SocketAddr,
+    /// Connections that may be open at once.
+    pub connections: usize,
+    /// Bytes of request bodies that may be in memory at once.
+    pub body_memory: ByteSize,
+    /// The file of its rules.
+    pub rules: Option<PathBuf>,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// Whether tokens are made for anybody who asks.
+    pub makes_tokens: bool,
+}
+
 impl Config {
     /// Whether some engine is built in and has a port.
     #[must_use]
     pub fn serves_anything(&self) -> bool {
-        self.blocks.is_some() || self.kv.is_some() || self.vectors.is_some() || self.stm.is_some()
+        self.blocks.is_some()
+            || self.kv.is_some()
+            || self.vectors.is_some()
+            || self.stm.is_some()
+            || self.tree.is_some()
     }
 
     /// The effective configuration.
@@ -124,6 +149,7 @@ impl Config {
         let with_http = http.address.is_some();
         let (blocks, kv) = (BlocksConfig::from_args(args)?, KvConfig::from_args(args)?);
         let vectors = VectorsConfig::from_args(args)?;
+        let tree = TreeConfig::from_args(args, http.body_memory)?;
         let stm = StmConfig {
             durability: level(args.stm_durability, args),
         };
@@ -137,8 +163,10 @@ impl Config {
                 .then_some(kv),
             vectors: (cfg!(feature = "shard") && wants(EngineName::Vectors) && with_http).then_some(vectors),
             stm: (cfg!(feature = "stm") && wants(EngineName::Stm) && with_http).then_some(stm),
+            tree: tree.filter(|_| cfg!(feature = "tree") && wants(EngineName::Tree)),
+            auth: args.auth.settings()?,
         };
-        if !args.insecure {
+        if !args.insecure && config.auth.mode != crate::auth::Mode::Require {
             config.refuse_strangers()?;
         }
         Ok(config)
@@ -149,6 +177,7 @@ impl Config {
         let ports = [
             ("--http-addr", self.http.address),
             ("--resp-addr", self.kv.as_ref().and_then(|kv| kv.address)),
+            ("--tree-addr", self.tree.as_ref().map(|tree| tree.address)),
             ("--blocks-addr", self.blocks.as_ref().map(|blocks| blocks.address)),
         ];
         let open = ports
@@ -245,6 +274,28 @@ impl KvConfig {
             },
             memory: args.kv_memory,
         })
+    }
+}
+
+impl TreeConfig {
+    fn from_args(args: &ServeArgs, body_memory: ByteSize) -> Result<Option<Self>, Failure> {
+        let connections = args.tree.tree_connections;
+        if !(1..=65_536).contains(&connections) {
+            let message = format!("--tree-connections {connections}: must be 1 to 65536");
+            return Err(Failure::usage(message));
+        }
+        Ok(at(args.tree.tree_addr).map(|address| Self {
+            address,
+            connections,
+            body_memory,
+            rules: args.tree.tree_rules.clone(),
+            durability: args
+                .tree
+                .tree_durability
+                .or(args.durability)
+                .unwrap_or(Durability::Full),
+            makes_tokens: args.auth.makes_tokens(),
+        }))
     }
 }
 

@@ -30,11 +30,12 @@ pub fn backends() -> &'static [&'static str] {
     }
 }
 
-const ALL: [(&str, bool); 4] = [
+const ALL: [(&str, bool); 5] = [
     ("blockstore", cfg!(feature = "blockstore")),
     ("kv", cfg!(feature = "kv")),
     ("shard", cfg!(feature = "shard")),
     ("stm", cfg!(feature = "stm")),
+    ("tree", cfg!(feature = "tree")),
 ];
 
 /// Several lines: the version, the engines in and out, the backends.

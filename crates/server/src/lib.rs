@@ -5,7 +5,13 @@
 #![forbid(unsafe_code)]
 // What only some engines need is dead in a build without them; the full build finds what is dead in earnest.
 #![cfg_attr(
-    not(all(feature = "blockstore", feature = "kv", feature = "shard", feature = "stm")),
+    not(all(
+        feature = "blockstore",
+        feature = "kv",
+        feature = "shard",
+        feature = "stm",
+        feature = "tree"
+    )),
     allow(dead_code, unused_mut, clippy::allow_attributes)
 )]
 
@@ -29,6 +35,7 @@ pub mod size;
 #[cfg(feature = "blockstore")]
 pub mod upkeep;
 
+mod auth;
 #[cfg(feature = "blockstore")]
 mod bar;
 mod engine;

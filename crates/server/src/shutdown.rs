@@ -1,7 +1,7 @@
-//! SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once with exit code 1. SIGXFSZ and SIGHUP
-//! are caught and ignored.
+//! SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once with exit code 1. SIGHUP asks for the
+//! files of rules and tokens to be read again. SIGXFSZ is caught and ignored.
 //!
-//! The main thread waits here for the first signal, or for an engine that says it cannot go on.
+//! The main thread waits here for signals, or for an engine that says it cannot go on.
 
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
@@ -12,15 +12,20 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::AtomicBool,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
 };
 
-/// Why the server stops.
+/// Room for a reload, a signal and a failure: none of them pushes another out.
+const REASONS: usize = 3;
+
+/// Why the main thread is woken: to stop, but for a reload.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Stop {
+    /// SIGHUP: what was read from files at the start is to be read again.
+    Reload,
     /// The named signal came.
     Signal(&'static str),
     /// A part of the server ended on its own, for the reason given.
@@ -32,6 +37,8 @@ pub enum Stop {
 pub struct Shutdown {
     stops: Receiver<Stop>,
     reporter: Reporter,
+    /// Whether a reload is in the queue already: more than one at a time says nothing more.
+    reloading: Arc<AtomicBool>,
 }
 
 /// Tells the main thread that a part of the server cannot go on.
@@ -63,20 +70,28 @@ impl Shutdown {
         // Its default ends the process at the first write beyond the limit on file size. Caught, that write fails like
         // one to a full disk.
         flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
-        // A terminal that closes, or a manager that asks for a reload, must not end a server. There is nothing to read again:
-        // every setting is one of the start.
-        flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
-        let (sender, stops) = sync_channel(1);
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        let (sender, stops) = sync_channel(REASONS);
         let reporter = Reporter(sender);
         let first = reporter.clone();
+        let reloading = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&reloading);
         thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in signals.forever() {
-                let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
-                let _already_stopping = first.0.try_send(Stop::Signal(name));
+                let stop = match signal {
+                    SIGHUP if asked.swap(true, Ordering::AcqRel) => continue,
+                    SIGHUP => Stop::Reload,
+                    SIGTERM => Stop::Signal("SIGTERM"),
+                    _ => Stop::Signal("SIGINT"),
+                };
+                let _already_stopping = first.0.try_send(stop);
             }
         })?;
-        Ok(Self { stops, reporter })
+        Ok(Self {
+            stops,
+            reporter,
+            reloading,
+        })
     }
 
     /// A handle for the server's parts.
@@ -85,11 +100,13 @@ impl Shutdown {
         self.reporter.clone()
     }
 
-    /// Blocks until there is a reason to stop.
+    /// Blocks until there is a reason to stop, or to reload.
     #[must_use]
     pub fn wait(&self) -> Stop {
-        self.stops
-            .recv()
-            .unwrap_or_else(|_| Stop::Failed("the signal thread ended".into()))
+        let stop = self.stops.recv();
+        if stop == Ok(Stop::Reload) {
+            self.reloading.store(false, Ordering::Release);
+        }
+        stop.unwrap_or_else(|_| Stop::Failed("the signal thread ended".into()))
     }
 }

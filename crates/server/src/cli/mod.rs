@@ -3,18 +3,22 @@
 //! A bare `quintet` serves, so the flags of `serve` are accepted with and without the word. Parsing only; what the values
 //! mean together is decided in [`config`](crate::config).
 
+mod auth;
 mod completions;
 mod config;
 mod fsck;
 mod prove;
 mod serve;
+mod tree;
 mod upkeep;
 
+pub use auth::AuthArgs;
 pub use completions::CompletionsArgs;
 pub use config::{ConfigAction, ConfigArgs};
 pub use fsck::FsckArgs;
 pub use prove::{ProveArgs, Proven};
 pub use serve::{CheckedReads, EngineName, IoBackend, Kept, ServeArgs};
+pub use tree::TreeArgs;
 pub use upkeep::{CompactArgs, ScrubArgs};
 
 use clap::{Parser, Subcommand};

@@ -246,6 +246,14 @@ pub struct ServeArgs {
         help_heading = "Blocks (HTTP: blocks of up to 512 KiB named by their SHA-256)"
     )]
     pub blocks_punch: bool,
+
+    /// The tree's.
+    #[command(flatten)]
+    pub tree: super::TreeArgs,
+
+    /// Who may use the server.
+    #[command(flatten)]
+    pub auth: super::AuthArgs,
 }
 
 /// The value of `--blocks-verify`.
@@ -281,6 +289,8 @@ pub enum EngineName {
     Vectors,
     /// Transactional contexts
     Stm,
+    /// The tree
+    Tree,
 }
 
 /// The value of `--kv-durability`: a level, or no file at all.

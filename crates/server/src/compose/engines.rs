@@ -3,13 +3,15 @@
 
 use super::side_by_side;
 use crate::{
+    auth::Tokens,
     config::Config,
     engine::{Mount, Part, Roster, disk::Disk},
     failure::Failure,
-    port::api::Routes,
+    port::{api::Routes, life::Life},
     shutdown::Reporter,
 };
 use std::{path::Path, sync::Arc};
+use tokio::runtime::Handle;
 
 #[cfg(feature = "blockstore")]
 use crate::engine::blocks::{self, BlocksEngine};
@@ -17,6 +19,8 @@ use crate::engine::blocks::{self, BlocksEngine};
 use crate::engine::kv::{self, KvEngine};
 #[cfg(feature = "stm")]
 use crate::engine::stm::{self, StmEngine};
+#[cfg(feature = "tree")]
+use crate::engine::tree::{self, TreeEngine};
 #[cfg(feature = "shard")]
 use crate::engine::vectors::{self, VectorsEngine};
 
@@ -33,6 +37,8 @@ pub(super) struct Engines {
     vectors: Option<Mount<VectorsEngine>>,
     #[cfg(feature = "stm")]
     stm: Option<Mount<StmEngine>>,
+    #[cfg(feature = "tree")]
+    tree: Option<Mount<TreeEngine>>,
 }
 
 /// Checks the engines' ports before anything is opened.
@@ -41,8 +47,23 @@ pub(super) fn probe(config: &Config) -> Result<(), Failure> {
     config.blocks.as_ref().map_or(Ok(()), blocks::probe)?;
     #[cfg(feature = "kv")]
     config.kv.as_ref().map_or(Ok(()), kv::probe)?;
+    #[cfg(feature = "tree")]
+    config.tree.as_ref().map_or(Ok(()), tree::probe)?;
     let _without_engines = config;
     Ok(())
+}
+
+/// What the engines are started with beside their own settings.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<'a> {
+    /// Where ports on axum run.
+    pub(super) runtime: &'a Handle,
+    /// Who is asking.
+    pub(super) tokens: &'a Arc<Tokens>,
+    /// The server's stages.
+    pub(super) life: &'a Life,
+    /// Where a part that fails says so.
+    pub(super) reporter: &'a Reporter,
 }
 
 impl Engines {
@@ -58,6 +79,8 @@ impl Engines {
             vectors: config.vectors.as_ref().map(|_| Mount::new("vectors")),
             #[cfg(feature = "stm")]
             stm: config.stm.as_ref().map(|_| Mount::new("stm")),
+            #[cfg(feature = "tree")]
+            tree: config.tree.as_ref().map(|_| Mount::new("tree")),
         }
     }
 
@@ -125,6 +148,14 @@ impl Engines {
             "/v1/stm",
             "not built in: the feature is `stm`",
         );
+
+        #[cfg(feature = "tree")]
+        match &self.tree {
+            Some(mount) => roster.add(mount),
+            None => roster.add_absent("tree", OFF),
+        }
+        #[cfg(not(feature = "tree"))]
+        roster.add_absent("tree", "not built in: the feature is `tree`");
         (roster, routes)
     }
 
@@ -139,15 +170,17 @@ impl Engines {
         names.extend(self.vectors.as_ref().and_then(Mount::awaited));
         #[cfg(feature = "stm")]
         names.extend(self.stm.as_ref().and_then(Mount::awaited));
+        #[cfg(feature = "tree")]
+        names.extend(self.tree.as_ref().and_then(Mount::awaited));
         names
     }
 
     /// Opens all of them side by side, so that the slowest recovery is the start's.
-    pub(super) fn start(&self, config: &Config, data: &Path, reporter: &Reporter) -> Vec<Started> {
+    pub(super) fn start(&self, config: &Config, data: &Path, shared: Shared<'_>) -> Vec<Started> {
         let mut starts: Vec<Box<dyn FnOnce() -> Started + Send + '_>> = Vec::new();
         #[cfg(feature = "blockstore")]
         if let (Some(mount), Some(own)) = (&self.blocks, &config.blocks) {
-            let start = || blocks::start(own, data, &config.backend, reporter, mount);
+            let start = || blocks::start(own, data, &config.backend, shared.reporter, mount);
             starts.push(Box::new(move || start().map(boxed)));
         }
         #[cfg(feature = "kv")]
@@ -164,14 +197,26 @@ impl Engines {
         if let (Some(mount), Some(own)) = (&self.stm, &config.stm) {
             starts.push(Box::new(move || stm::start(own, data, mount).map(boxed)));
         }
-        let _without_engines = (config, data, reporter);
+        #[cfg(feature = "tree")]
+        if let (Some(mount), Some(own)) = (&self.tree, &config.tree) {
+            starts.push(Box::new(move || {
+                tree::start(own, data, shared.runtime, shared.tokens, shared.life, mount).map(boxed)
+            }));
+        }
+        let _without_engines = (config, data, shared);
         side_by_side(starts.into_iter())
     }
 }
 
 const OFF: &str = "left out: see --without, and the engine's own flags";
 
-#[cfg(any(feature = "blockstore", feature = "kv", feature = "shard", feature = "stm"))]
+#[cfg(any(
+    feature = "blockstore",
+    feature = "kv",
+    feature = "shard",
+    feature = "stm",
+    feature = "tree"
+))]
 fn boxed(part: impl Part + 'static) -> Box<dyn Part> {
     Box::new(part)
 }

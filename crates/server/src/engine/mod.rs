@@ -16,6 +16,8 @@ pub(crate) mod kv;
 pub(crate) mod logs;
 #[cfg(feature = "stm")]
 pub(crate) mod stm;
+#[cfg(feature = "tree")]
+pub(crate) mod tree;
 #[cfg(feature = "shard")]
 pub(crate) mod vectors;
 
@@ -27,6 +29,11 @@ use std::sync::{Arc, OnceLock};
 pub(crate) trait Part: Send {
     /// What the start-up text says about it: the line with its address first.
     fn lines(&self) -> Vec<String>;
+
+    /// Reads again what was read from files at the start; what cannot be read leaves what is in force.
+    fn reload(&self) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// First step of the end: its own port stops accepting and finishes what is in flight, until `deadline`. Blocks.
     /// Engines stay open, because another port may still need them.

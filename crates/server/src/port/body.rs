@@ -7,9 +7,10 @@ use super::{api::Api, problem::Problem};
 use axum::{
     Extension, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, Request},
     http::{StatusCode, header},
 };
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use quintet_core::ErrorKind;
 use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
@@ -57,9 +58,7 @@ struct RouteLimit(usize);
 
 /// The same routes with another limit than [`DEFAULT_BYTES`] for their bodies.
 pub(crate) fn limited(router: Router<Api>, bytes: usize) -> Router<Api> {
-    router
-        .layer(DefaultBodyLimit::max(bytes))
-        .layer(Extension(RouteLimit(bytes)))
+    router.layer(Extension(RouteLimit(bytes)))
 }
 
 /// A whole body and its room, which is given back when this is dropped.
@@ -77,17 +76,11 @@ impl Body {
     }
 }
 
-impl FromRequest<Api> for Body {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
-        let (mut parts, body) = request.into_parts();
-        let limit = match Extension::<RouteLimit>::from_request_parts(&mut parts, api).await {
-            Ok(Extension(RouteLimit(limit))) => limit,
-            Err(_no_limit_of_its_own) => DEFAULT_BYTES,
-        };
-        let stated = parts
-            .headers
+impl Body {
+    /// Reads a body of at most `limit` bytes.
+    pub(crate) async fn read(request: Request, budget: &BodyBudget, limit: usize) -> Result<Self, Problem> {
+        let stated = request
+            .headers()
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let too_large = || {
@@ -97,20 +90,37 @@ impl FromRequest<Api> for Body {
         if stated.is_some_and(|length| length > limit as u64) {
             return Err(too_large());
         }
-        let room = api.bodies().reserve(stated.unwrap_or(limit as u64))?;
-        let request = Request::from_parts(parts, body);
-        let read = time::timeout(TIMEOUT, Bytes::from_request(request, api)).await;
+        let room = budget.reserve(stated.unwrap_or(limit as u64))?;
+        let read = time::timeout(TIMEOUT, Limited::new(request.into_body(), limit).collect()).await;
         let late = |_elapsed| {
             let why = format!("the body did not come within {} s", TIMEOUT.as_secs());
             Problem::of_status(StatusCode::REQUEST_TIMEOUT, "request timeout", why)
         };
-        let bytes = read.map_err(late)?.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let collected = read.map_err(late)?.map_err(|error| {
+            if error.is::<LengthLimitError>() {
                 too_large()
             } else {
-                Problem::invalid(rejection.body_text())
+                Problem::invalid(format!("the body did not come whole: {error}"))
             }
         })?;
-        Ok(Self { bytes, _room: room })
+        Ok(Self {
+            bytes: collected.to_bytes(),
+            _room: room,
+        })
+    }
+
+    /// What came.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl FromRequest<Api> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let limit = request.extensions().get::<RouteLimit>();
+        let limit = limit.map_or(DEFAULT_BYTES, |RouteLimit(limit)| *limit);
+        Self::read(request, api.bodies(), limit).await
     }
 }

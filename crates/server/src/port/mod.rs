@@ -9,6 +9,7 @@
 //! | `problem`, `body`, `answer` | errors out, bodies in, bodies out |
 //! | `health`, `metrics`, `traffic` | `/livez` and its neighbours |
 //! | `kv` with `kv_value` and `kv_wait`, `vectors`, `stm` | the routes of one engine each |
+//! | `tree` | the tree's own port |
 
 mod answer;
 pub(crate) mod api;
@@ -29,6 +30,8 @@ mod problem;
 #[cfg(feature = "stm")]
 pub(crate) mod stm;
 mod traffic;
+#[cfg(feature = "tree")]
+pub(crate) mod tree;
 #[cfg(feature = "shard")]
 pub(crate) mod vectors;
 

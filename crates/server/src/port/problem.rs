@@ -52,6 +52,16 @@ impl Problem {
         }
     }
 
+    /// Whether it is of this kind.
+    pub(crate) fn is(&self, kind: ErrorKind) -> bool {
+        self.kind == kind.as_str()
+    }
+
+    /// What is wrong, in a sentence.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Adds a member of its own to the body.
     #[must_use]
     pub(crate) fn member(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -1,0 +1,96 @@
+//! The flags about who may use the server. Secrets are never flags themselves: they come from files or the environment.
+
+use crate::{
+    auth::{Mode, Secret, Settings, Source},
+    failure::Failure,
+};
+use clap::Args;
+use std::path::PathBuf;
+
+const HEADING: &str = "Authentication (every port)";
+
+/// The flags.
+#[derive(Args, Clone, Debug)]
+pub struct AuthArgs {
+    /// Whether clients have to present a token
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Mode::Off, env = "QUINTET_AUTH", hide_env_values = true, help_heading = HEADING)]
+    auth: Mode,
+
+    /// File with the secret that signs tokens (HS256), at least 32 bytes; or QUINTET_AUTH_SECRET
+    #[arg(long, value_name = "FILE", env = "QUINTET_AUTH_SECRET_FILE", hide_env_values = true, help_heading = HEADING)]
+    auth_secret_file: Option<PathBuf>,
+
+    /// File with the token of administrators, at least 16 characters; or QUINTET_AUTH_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE", env = "QUINTET_AUTH_ADMIN_TOKEN_FILE", hide_env_values = true, help_heading = HEADING)]
+    auth_admin_token_file: Option<PathBuf>,
+
+    /// File with the token of those who may only read; or QUINTET_AUTH_READONLY_TOKEN
+    #[arg(long, value_name = "FILE", env = "QUINTET_AUTH_READONLY_TOKEN_FILE", hide_env_values = true, help_heading = HEADING)]
+    auth_readonly_token_file: Option<PathBuf>,
+
+    /// The issuer (`iss`) that a signed token must have
+    #[arg(long, value_name = "NAME", env = "QUINTET_AUTH_ISSUER", hide_env_values = true, help_heading = HEADING)]
+    auth_issuer: Option<String>,
+
+    /// The audience (`aud`) that a signed token must have
+    #[arg(long, value_name = "NAME", env = "QUINTET_AUTH_AUDIENCE", hide_env_values = true, help_heading = HEADING)]
+    auth_audience: Option<String>,
+
+    /// Take the word `owner` for the admin token, as clients of emulators send it; for development
+    #[arg(long, env = "QUINTET_AUTH_OWNER", hide_env_values = true, help_heading = HEADING)]
+    auth_owner: bool,
+
+    /// Make a signed token for anybody who asks at POST /auth/token; for development
+    #[arg(long, env = "QUINTET_AUTH_ALLOW_TOKEN_CREATION", hide_env_values = true, help_heading = HEADING)]
+    auth_allow_token_creation: bool,
+}
+
+impl AuthArgs {
+    /// What the flags and the environment say together.
+    ///
+    /// # Errors
+    /// A usage failure when a secret comes from two places.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        Ok(Settings {
+            mode: self.auth,
+            secret: source(
+                "--auth-secret-file",
+                self.auth_secret_file.as_ref(),
+                "QUINTET_AUTH_SECRET",
+            )?,
+            admin: source(
+                "--auth-admin-token-file",
+                self.auth_admin_token_file.as_ref(),
+                "QUINTET_AUTH_ADMIN_TOKEN",
+            )?,
+            read_only: source(
+                "--auth-readonly-token-file",
+                self.auth_readonly_token_file.as_ref(),
+                "QUINTET_AUTH_READONLY_TOKEN",
+            )?,
+            issuer: self.auth_issuer.clone(),
+            audience: self.auth_audience.clone(),
+            owner: self.auth_owner,
+        })
+    }
+
+    /// Whether tokens are made for anybody who asks.
+    pub(crate) const fn makes_tokens(&self) -> bool {
+        self.auth_allow_token_creation
+    }
+}
+
+fn source(flag: &str, file: Option<&PathBuf>, name: &'static str) -> Result<Option<Source>, Failure> {
+    let value = std::env::var_os(name);
+    match (file, value) {
+        (Some(_), Some(_)) => Err(Failure::usage(format!(
+            "{flag} and {name} are both given; use one of them"
+        ))),
+        (Some(file), None) => Ok(Some(Source::File(file.clone()))),
+        (None, Some(value)) => Ok(Some(Source::Environment {
+            name,
+            value: Secret::new(value.into_encoded_bytes()),
+        })),
+        (None, None) => Ok(None),
+    }
+}

@@ -1,0 +1,276 @@
+//! The tree as a part of the server: its folder, its rules, and its HTTP port.
+//!
+//! The rules come from `--tree-rules FILE`, or else from what was last put to `/.settings/rules.json` and is kept beside the
+//! data. They are swapped whole while the port serves; what they declare with `.indexOn` is built at the next start.
+
+use super::{Engine, Mount, Part};
+use crate::{
+    auth::Tokens,
+    config::TreeConfig,
+    failure::Failure,
+    port::{
+        life::Life,
+        listener::{self, HttpPort},
+        metrics::Exposition,
+        tree::{self, Face},
+    },
+};
+use arc_swap::ArcSwapOption;
+use quintet_core::{Clock, Deadline, Error, ErrorKind, SystemClock, auth::Principal};
+use quintet_tree::{
+    Config as Settings, Guard, Tree,
+    rules::{Rules, RulesGuard},
+};
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{runtime::Handle, sync::watch};
+
+/// The running tree.
+pub(crate) struct TreePart {
+    engine: Arc<TreeEngine>,
+    port: Option<HttpPort>,
+    address: SocketAddr,
+    opened_in: Duration,
+}
+
+/// The tree as ports see it.
+pub(crate) struct TreeEngine {
+    tree: Tree,
+    rules: ArcSwapOption<Rules>,
+    /// Counts the rules' changes; streams wait for it.
+    changes: watch::Sender<u64>,
+    /// `--tree-rules`.
+    file: Option<PathBuf>,
+    /// Where rules that were put are kept.
+    kept: PathBuf,
+    /// Held while rules are stored, so that the file and what is in force agree.
+    storing: Mutex<()>,
+}
+
+impl TreeEngine {
+    /// The tree.
+    pub(crate) const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The rules in force, if there are any.
+    pub(crate) fn rules(&self) -> Option<Arc<Rules>> {
+        self.rules.load_full()
+    }
+
+    /// Tells when the rules change.
+    pub(crate) fn rule_changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// What decides about the principal's operations; `None` = nothing has to.
+    pub(crate) fn guard(&self, principal: &Principal) -> Result<Option<Arc<dyn Guard>>, Error> {
+        let guard = |rules| RulesGuard::new(rules, principal).map(|guard| Arc::new(guard) as Arc<dyn Guard>);
+        self.rules().map(guard).transpose()
+    }
+
+    /// Puts rules in force and keeps them for the next start. Blocks: it syncs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] with line and column; [`ErrorKind::Conflict`] when the rules come from a file.
+    pub(crate) fn put_rules(&self, text: &str) -> Result<(), Error> {
+        if let Some(file) = &self.file {
+            let why = format!(
+                "the rules come from {}; change it there and send SIGHUP",
+                file.display()
+            );
+            return Err(Error::new(ErrorKind::Conflict, why));
+        }
+        let rules = Rules::parse(text)?;
+        let _storing = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
+        replace_file(&self.kept, text.as_bytes())?;
+        self.enforce(Some(rules));
+        Ok(())
+    }
+
+    /// Reads the file of `--tree-rules` again; the rules in force stay if it is wrong.
+    pub(crate) fn reload_rules(&self) -> Result<(), Failure> {
+        if let Some(file) = &self.file {
+            self.enforce(Some(read_rules(file)?));
+        }
+        Ok(())
+    }
+
+    fn enforce(&self, rules: Option<Rules>) {
+        self.rules.store(rules.map(Arc::new));
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+/// Replaces a file so that a crash leaves the old one or the new one.
+fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let next = path.with_extension("next");
+    let mut file = File::create(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&next, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn read_rules(file: &Path) -> Result<Rules, Failure> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("cannot read the rules in {}: {error}", file.display())))?;
+    Rules::parse(&text).map_err(|error| {
+        Failure::usage(format!("{}: {error}", file.display()))
+            .hint(format!("quintet rules check {}", file.display()))
+    })
+}
+
+/// Checks the port before anything is opened.
+pub(crate) fn probe(config: &TreeConfig) -> Result<(), Failure> {
+    listener::bind("--tree-addr", config.address).map(drop)
+}
+
+/// Opens the tree in the `tree` folder of `data_dir`, and its port.
+pub(crate) fn start(
+    config: &TreeConfig,
+    data_dir: &Path,
+    runtime: &Handle,
+    tokens: &Arc<Tokens>,
+    life: &Life,
+    mount: &Mount<TreeEngine>,
+) -> Result<TreePart, Failure> {
+    let started = SystemClock.now();
+    let folder = data_dir.join("tree");
+    let cannot = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("cannot open {}: {error}", folder.display()))
+            .hint("`quintet fsck` with the same --data-dir, which lists the faults")
+    };
+    fs::create_dir_all(&folder).map_err(|error| cannot(&error))?;
+    let kept = folder.join("rules.json");
+    let source = config.rules.as_ref().or_else(|| kept.exists().then_some(&kept));
+    let rules = source.map(|file| read_rules(file)).transpose()?;
+    let mut settings = Settings::new(&folder);
+    settings.durability = config.durability;
+    settings.indexes = rules.as_ref().map(Rules::indexes).unwrap_or_default();
+    let tree = Tree::open(settings).map_err(|error| cannot(&error))?;
+    let engine = Arc::new(TreeEngine {
+        tree,
+        rules: ArcSwapOption::from_pointee(rules),
+        changes: watch::Sender::new(0),
+        file: config.rules.clone(),
+        kept,
+        storing: Mutex::default(),
+    });
+    let socket = listener::bind("--tree-addr", config.address)?;
+    let face = Face::new(Arc::clone(&engine), Arc::clone(tokens), life.clone(), config);
+    let port = HttpPort::serve(
+        runtime,
+        socket,
+        tree::router(face),
+        config.connections,
+        life.clone(),
+    )
+    .map_err(|error| Failure::new(format!("--tree-addr {}: {error}", config.address)))?;
+    mount.fill(Arc::clone(&engine));
+    Ok(TreePart {
+        engine,
+        address: port.address(),
+        port: Some(port),
+        opened_in: SystemClock.now().saturating_duration_since(started),
+    })
+}
+
+impl Part for TreePart {
+    fn lines(&self) -> Vec<String> {
+        let url = format!("http://{}", self.address);
+        let rules = match self.engine.rules() {
+            Some(_) => "rules in force",
+            None => "no rules",
+        };
+        vec![
+            format!(
+                "tree    {url}  durability {}  {rules}  try: curl -X PUT {url}/hello.json -d '\"world\"'",
+                self.engine.tree.config().durability
+            ),
+            format!(
+                "        recovered in {} ms: nothing is replayed, {} writes so far",
+                self.opened_in.as_millis(),
+                self.engine.tree.stats().last_seq
+            ),
+        ]
+    }
+
+    fn reload(&self) -> Result<(), Failure> {
+        self.engine.reload_rules()
+    }
+
+    fn drain(&mut self, deadline: Deadline) -> Result<(), Failure> {
+        if let Some(port) = self.port.take() {
+            port.drain(deadline);
+        }
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) -> Result<(), Failure> {
+        let closed = self.engine.tree.close();
+        closed.map_err(|error| Failure::new(format!("the tree did not end cleanly: {error}")))
+    }
+}
+
+impl Engine for TreeEngine {
+    fn health(&self) -> Result<(), Error> {
+        self.tree.health()
+    }
+
+    fn stats(&self) -> Value {
+        let stats = self.tree.stats();
+        json!({
+            "writes": stats.writes,
+            "commits": stats.commits,
+            "last_seq": stats.last_seq,
+            "unindexed_queries": stats.unindexed_queries,
+            "used_bytes": stats.used_bytes,
+            "map_bytes": stats.map_bytes,
+            "has_rules": self.rules().is_some(),
+        })
+    }
+
+    fn metrics(&self, page: &mut Exposition) {
+        let stats = self.tree.stats();
+        for (name, help, value) in [
+            (
+                "quintet_tree_written_writes",
+                "Writes that took place.",
+                stats.writes,
+            ),
+            (
+                "quintet_tree_written_commits",
+                "Transactions they took.",
+                stats.commits,
+            ),
+            (
+                "quintet_tree_unindexed_queries",
+                "Queries that had no index to use.",
+                stats.unindexed_queries,
+            ),
+        ] {
+            page.counter(name, help, value);
+        }
+        page.gauge(
+            "quintet_tree_used_bytes",
+            "Bytes of the map that were ever used.",
+            stats.used_bytes,
+        );
+        page.gauge(
+            "quintet_tree_map_bytes",
+            "The most bytes there can be.",
+            stats.map_bytes,
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! Live streams: server-sent events of one place, by either face.
+//!
+//! A stream is a task and the watch's bounded queue, no thread. It begins with the value, then brings each change once. A
+//! client that is too slow is sent the value again instead of what it missed. A stream ends when the server drains, when the
+//! token expires (`auth_revoked`) and when new rules no longer allow it (`cancel`).
+
+use super::{
+    face::{Access, Face},
+    params::Params,
+};
+use crate::port::problem::Problem;
+use axum::{
+    http::HeaderMap,
+    response::{
+        IntoResponse, Response,
+        sse::{Event as Sent, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use quintet_core::{Clock, ErrorKind, Seq, SystemClock, auth::Principal};
+use quintet_tree::{EventKind, Initial, Next, Path, TreeError, Watch};
+use serde_json::json;
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use tokio::{sync::watch::Receiver, time};
+
+/// How often a quiet stream says that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// The longest that is waited for a token's end in one go.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// Whose events they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    Firebase,
+    Plain,
+}
+
+/// Why a stream goes on.
+enum Step {
+    Said(Option<Next>),
+    RulesChanged,
+    Expired,
+    Draining,
+}
+
+/// A stream of Firebase's protocol.
+pub(super) async fn firebase(
+    face: Face,
+    path: Path,
+    params: Params,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    if params.query.is_some() || params.is_shallow {
+        return Err(Problem::invalid(
+            "a stream is of a whole place: without a query and without `shallow`",
+        ));
+    }
+    let access = face.to_read(headers, &params)?;
+    open(face, path, access, None, Style::Firebase).await
+}
+
+/// A stream of the plain face, which may go on after `Last-Event-ID`.
+pub(super) async fn plain(
+    face: Face,
+    path: Path,
+    params: Params,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let access = face.to_read(headers, &params)?;
+    let after = match headers.get("last-event-id") {
+        None => None,
+        Some(id) => {
+            let id = id.to_str().ok().and_then(|id| id.trim().parse().ok());
+            Some(Seq(id.ok_or_else(|| {
+                Problem::invalid("Last-Event-ID: not an id of this stream")
+            })?))
+        }
+    };
+    open(face, path, access, after, Style::Plain).await
+}
+
+async fn open(
+    face: Face,
+    path: Path,
+    access: Access,
+    after: Option<Seq>,
+    style: Style,
+) -> Result<Response, Problem> {
+    let rules = face.engine().rule_changes();
+    let (initial, watch) = begin(&face, &path, &access, after).await?;
+    let mut live = Live {
+        face,
+        path,
+        principal: access.principal,
+        watch: Some(watch),
+        rules,
+        seen: after.unwrap_or_default(),
+        style,
+        ready: VecDeque::new(),
+    };
+    if let Some(initial) = initial {
+        live.begin_with(&initial);
+    }
+    let events = stream::unfold(live, |mut live| async move {
+        let event = live.next().await?;
+        Some((Ok::<_, Infallible>(event), live))
+    });
+    let alive = KeepAlive::new().interval(HEARTBEAT);
+    let alive = match style {
+        Style::Firebase => alive.event(Sent::default().event("keep-alive").data("null")),
+        Style::Plain => alive.text("heartbeat"),
+    };
+    Ok(Sse::new(events).keep_alive(alive).into_response())
+}
+
+/// Begins a watch; the first read is done by the tree's pool.
+async fn begin(
+    face: &Face,
+    path: &Path,
+    access: &Access,
+    after: Option<Seq>,
+) -> Result<(Option<Initial>, Watch), Problem> {
+    let (reader, path) = (access.reader(face.engine()), path.clone());
+    face.read(move || Ok(reader.watch(&path, after)?)).await
+}
+
+/// A stream between two events.
+struct Live {
+    face: Face,
+    path: Path,
+    principal: Principal,
+    /// `None` = the stream has ended.
+    watch: Option<Watch>,
+    rules: Receiver<u64>,
+    /// The last write that was sent.
+    seen: Seq,
+    style: Style,
+    ready: VecDeque<Sent>,
+}
+
+impl Live {
+    async fn next(&mut self) -> Option<Sent> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
+            }
+            match self.step().await? {
+                Step::Said(Some(Next::Event(event))) => {
+                    let kind = match event.kind() {
+                        EventKind::Put => "put",
+                        EventKind::Patch => "patch",
+                    };
+                    self.say(kind, event.seq(), event.json());
+                }
+                Step::Said(Some(Next::Overflow)) => self.catch_up().await,
+                Step::Said(None) | Step::Draining => self.watch = None,
+                Step::RulesChanged => self.ask_again().await,
+                Step::Expired => self.end("auth_revoked", "\"credential is no longer valid\""),
+            }
+        }
+    }
+
+    /// Waits for what happens first; `None` = the stream has ended.
+    async fn step(&mut self) -> Option<Step> {
+        let watch = self.watch.as_mut()?;
+        let expiry = async {
+            match self.principal.expires() {
+                None => std::future::pending().await,
+                Some(at) => loop {
+                    let left = at.duration_since(SystemClock.wall()).unwrap_or_default();
+                    if left.is_zero() {
+                        break;
+                    }
+                    time::sleep(left.min(LONGEST_SLEEP)).await;
+                },
+            }
+        };
+        Some(tokio::select! {
+            biased;
+            () = self.face.life().draining() => Step::Draining,
+            () = expiry => Step::Expired,
+            Ok(()) = self.rules.changed() => Step::RulesChanged,
+            next = watch.next() => Step::Said(next),
+        })
+    }
+
+    fn say(&mut self, kind: &str, seq: Seq, data: &str) {
+        self.seen = seq;
+        let event = Sent::default().event(kind).data(data);
+        self.ready.push_back(match self.style {
+            Style::Firebase => event,
+            Style::Plain => event.id(seq.0.to_string()),
+        });
+    }
+
+    fn begin_with(&mut self, initial: &Initial) {
+        let data = json!({ "path": "/", "data": initial.value }).to_string();
+        self.say("put", initial.seq, &data);
+    }
+
+    fn end(&mut self, kind: &str, data: &str) {
+        self.watch = None;
+        self.ready.push_back(Sent::default().event(kind).data(data));
+    }
+
+    /// The client was too slow: it gets the value again.
+    async fn catch_up(&mut self) {
+        let Some(watch) = self.watch.take() else {
+            return;
+        };
+        if self.style == Style::Plain {
+            self.ready
+                .push_back(Sent::default().event("overflow").data("null"));
+        }
+        let read = self.face.read(move || {
+            let initial = watch.reread()?;
+            Ok((initial, watch))
+        });
+        match read.await {
+            Ok((initial, watch)) => {
+                self.watch = Some(watch);
+                self.begin_with(&initial);
+            }
+            Err(problem) => self.fail(&problem),
+        }
+    }
+
+    /// Other rules are in force: a watch under them, right behind the last event.
+    async fn ask_again(&mut self) {
+        self.watch = None;
+        let access = match self.face.engine().guard(&self.principal) {
+            Ok(guard) => Access {
+                principal: self.principal.clone(),
+                guard,
+            },
+            Err(error) => return self.fail(&Problem::from(error)),
+        };
+        match begin(&self.face, &self.path, &access, Some(self.seen)).await {
+            Ok((initial, watch)) => {
+                self.watch = Some(watch);
+                if let Some(initial) = initial {
+                    self.begin_with(&initial);
+                }
+            }
+            Err(problem) => self.fail(&problem),
+        }
+    }
+
+    fn fail(&mut self, problem: &Problem) {
+        if problem.is(ErrorKind::PermissionDenied) {
+            self.end("cancel", "null");
+        } else {
+            // The client comes again, and is told then.
+            self.watch = None;
+        }
+    }
+}
+
+impl From<TreeError> for Problem {
+    fn from(error: TreeError) -> Self {
+        Self::from(quintet_core::Error::from(error))
+    }
+}
