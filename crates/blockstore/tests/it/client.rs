@@ -94,7 +94,7 @@ impl Client {
             headers,
             body: Vec::new(),
         };
-        if method != "HEAD" && status >= 200 && status != 304 {
+        if method != "HEAD" && status >= 200 && status != 204 && status != 304 {
             let length = reply
                 .header("content-length")
                 .and_then(|length| length.parse().ok())

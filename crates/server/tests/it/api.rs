@@ -220,7 +220,7 @@ fn a_client_that_sends_half_a_head_costs_only_itself() {
 #[test]
 fn an_address_that_strangers_reach_has_to_be_asked_for() {
     let dir = tempfile::tempdir().expect("a directory");
-    for flag in ["--http-addr", "--resp-addr", "--blocks-addr"] {
+    for flag in ["--http-addr", "--resp-addr", "--blocks-addr", "--tree-addr"] {
         let mut command = quintet(&["serve", flag, "0.0.0.0:0", "--data-dir"]);
         let run = output(command.arg(dir.path()));
         let text = stderr(&run);

@@ -22,3 +22,5 @@ mod prove;
 mod serve;
 mod settings;
 mod upkeep;
+#[cfg(feature = "tree")]
+mod tree;

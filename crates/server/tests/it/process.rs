@@ -23,7 +23,7 @@ pub(crate) fn quintet(args: &[&str]) -> Command {
         }
     }
     command.args(args).stdin(Stdio::null());
-    for port in ["HTTP", "RESP"] {
+    for port in ["HTTP", "RESP", "TREE"] {
         command.env(format!("QUINTET_{port}_ADDR"), "127.0.0.1:0");
     }
     command
@@ -120,6 +120,11 @@ impl Server {
     /// Where the Redis port listens.
     pub(crate) fn resp(&self) -> SocketAddr {
         self.address("kv ")
+    }
+
+    /// Where the tree's port listens.
+    pub(crate) fn tree(&self) -> SocketAddr {
+        self.address("tree ")
     }
 
     fn address(&self, part: &str) -> SocketAddr {

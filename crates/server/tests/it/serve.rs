@@ -144,6 +144,8 @@ fn with_every_port_off_there_is_nothing_to_serve() {
         "off",
         "--resp-addr",
         "off",
+        "--tree-addr",
+        "off",
     ];
     let mut command = quintet(&[&off[..], &["--data-dir"]].concat());
     let run = output(command.arg(dir.path()));
@@ -187,7 +189,7 @@ fn a_limit_on_file_size_is_a_full_disk_and_not_the_end() {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_quintet"), "serve"]);
     command.args(["--blocks-addr", "127.0.0.1:0", "--blocks-capacity", "64MiB"]);
-    command.args(["--http-addr", "off", "--resp-addr", "off"]);
+    command.args(["--http-addr", "off", "--resp-addr", "off", "--tree-addr", "off"]);
     command.arg("--data-dir").arg(dir.path());
     let server = Server::spawn(&mut command);
     let mut client = crate::client::Client::connect(server.blocks()).expect("connected");

@@ -1,0 +1,261 @@
+//! Rules and tokens through the tree's port: who is let in, what is decided, and how both change while it serves.
+
+use super::{PATIENCE, Stream, call, good, json_of, put, refused};
+use crate::process::{Server, output, quintet, stderr};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, path::Path, time::Instant};
+
+fn rules(dir: &Path, text: &str) -> String {
+    let file = dir.join("rules.json");
+    std::fs::write(&file, text).expect("written");
+    file.display().to_string()
+}
+
+const OWN: &str = r#"{"rules": {
+  "users": {"$uid": {".read": "auth.uid == $uid", ".write": "auth.uid == $uid",
+                     "age": {".validate": "newData.isNumber()"}}},
+  "public": {".read": true}
+}}"#;
+
+fn with_tokens(dir: &Path, rules: &str, mode: &str) -> Server {
+    let flags = [
+        "--tree-rules",
+        rules,
+        "--auth",
+        mode,
+        "--auth-allow-token-creation",
+    ];
+    Server::start_with(
+        dir,
+        &flags,
+        &[
+            ("QUINTET_AUTH_SECRET", "a secret of at least thirty-two bytes"),
+            ("QUINTET_AUTH_ADMIN_TOKEN", "the-admin-token-1"),
+            ("QUINTET_AUTH_READONLY_TOKEN", "the-readonly-token"),
+        ],
+    )
+}
+
+fn token_of(tree: SocketAddr, uid: &str) -> String {
+    let made = good(
+        tree,
+        "POST",
+        "/auth/token",
+        Some(&json!({ "uid": uid }).to_string()),
+    );
+    format!(
+        "Authorization: Bearer {}\r\n",
+        made["token"].as_str().expect("a token")
+    )
+}
+
+#[test]
+fn rules_decide_about_reads_writes_queries_and_streams() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = rules(dir.path(), OWN);
+    let server = with_tokens(&dir.path().join("data"), &file, "optional");
+    let tree = server.tree();
+    let ada = token_of(tree, "ada");
+    let denied = (401, "Permission denied".to_owned());
+    let own = call(tree, "PUT", "/users/ada.json", &ada, Some(r#"{"age":36}"#));
+    assert_eq!(own.status, 200, "{}", own.text());
+    assert_eq!(
+        refused(tree, "PUT", "/users/ada.json", &ada, Some(r#"{"age":"old"}"#)),
+        denied
+    );
+    assert_eq!(refused(tree, "PUT", "/users/bob.json", &ada, Some("1")), denied);
+    assert_eq!(
+        refused(
+            tree,
+            "PATCH",
+            "/users.json",
+            &ada,
+            Some(r#"{"ada/x":1,"bob/x":1}"#)
+        ),
+        denied
+    );
+    assert_eq!(refused(tree, "GET", "/users.json", &ada, None), denied);
+    assert_eq!(refused(tree, "GET", "/users/ada.json", "", None), denied);
+    assert_eq!(refused(tree, "GET", "/users/null.json", "", None), denied);
+    assert_eq!(
+        refused(tree, "GET", "/users.json?orderBy=%22$key%22", &ada, None),
+        denied
+    );
+    let accept = format!("{ada}Accept: text/event-stream\r\n");
+    assert_eq!(refused(tree, "GET", "/users/bob.json", &accept, None), denied);
+    assert_eq!(refused(tree, "GET", "/users/bob/.watch", &ada, None), denied);
+    assert_eq!(call(tree, "GET", "/public.json", "", None).status, 200);
+    let (status, why) = refused(
+        tree,
+        "GET",
+        "/public.json",
+        "Authorization: Bearer rubbish\r\n",
+        None,
+    );
+    assert_eq!(status, 401, "a bad token is never nobody: {why}");
+    // Administrators pass, and may ask why.
+    let admin = "Authorization: Bearer the-admin-token-1\r\n";
+    assert_eq!(
+        json_of(&call(tree, "GET", "/users.json", admin, None)),
+        json!({"ada": {"age": 36}})
+    );
+    let asked = "/users/bob.json?explain=1&as=%7B%22uid%22%3A%22ada%22%7D";
+    let why = json_of(&call(tree, "PUT", asked, admin, Some("1")));
+    assert_eq!(why["allowed"], json!(false));
+    assert_eq!(
+        why["decisions"][0]["trace"][0]["rule"],
+        json!("/users/$uid/.write")
+    );
+    assert_eq!(refused(tree, "PUT", asked, &ada, Some("1")), denied);
+    assert_eq!(
+        json_of(&call(tree, "GET", "/users/bob.json", admin, None)),
+        Value::Null
+    );
+    let reader = "Authorization: Bearer the-readonly-token\r\n";
+    assert_eq!(call(tree, "GET", "/users.json", reader, None).status, 200);
+    assert_eq!(refused(tree, "PUT", "/users.json", reader, Some("1")), denied);
+    server.stop();
+}
+
+#[test]
+fn new_rules_take_effect_at_once_and_cut_streams() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = rules(dir.path(), OWN);
+    let server = with_tokens(&dir.path().join("data"), &file, "optional");
+    let tree = server.tree();
+    let ada = token_of(tree, "ada");
+    let mut stream = Stream::open(
+        tree,
+        "/users/ada.json",
+        &format!("{ada}Accept: text/event-stream\r\n"),
+    );
+    let mut public = Stream::firebase(tree, "/public.json");
+    assert_eq!(stream.event(), put("/", Value::Null));
+    assert_eq!(public.event(), put("/", Value::Null));
+    // Wrong rules change nothing.
+    rules(dir.path(), r#"{"rules": {".read": "tru"}}"#);
+    server.signal("HUP");
+    let admin = "Authorization: Bearer the-admin-token-1\r\n";
+    rules(
+        dir.path(),
+        r#"{"rules": {"public": {".read": true, ".write": true}}}"#,
+    );
+    server.signal("HUP");
+    assert_eq!(stream.event(), ("cancel".to_owned(), Value::Null));
+    assert!(stream.next().is_none(), "a cancelled stream ends");
+    call(tree, "PUT", "/public.json", admin, Some("7"));
+    assert_eq!(
+        public.event(),
+        put("/", json!(7)),
+        "what is still allowed goes on"
+    );
+    let (status, why) = refused(
+        tree,
+        "PUT",
+        "/.settings/rules.json",
+        admin,
+        Some("{\"rules\": {}}"),
+    );
+    assert!(status == 409 && why.contains("SIGHUP"), "{status}: {why}");
+    server.stop();
+}
+
+#[test]
+fn rules_that_are_put_stay_in_force_after_a_kill() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path());
+    let tree = server.tree();
+    let (status, why) = refused(
+        tree,
+        "PUT",
+        "/.settings/rules.json",
+        "",
+        Some("{\"rules\": {\".read\": \"x\"}}"),
+    );
+    assert!(
+        status == 400 && why.contains("line 1, column 22"),
+        "{status}: {why}"
+    );
+    good(
+        tree,
+        "PUT",
+        "/.settings/rules.json",
+        Some(r#"{"rules": {"open": {".write": true}}}"#),
+    );
+    assert_eq!(refused(tree, "PUT", "/shut.json", "", Some("1")).0, 401);
+    server.kill();
+    let server = Server::start(dir.path());
+    let tree = server.tree();
+    assert_eq!(refused(tree, "PUT", "/shut.json", "", Some("1")).0, 401);
+    assert_eq!(good(tree, "PUT", "/open.json", Some("1")), json!(1));
+    server.stop();
+}
+
+#[test]
+fn a_stream_ends_when_its_token_expires() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = rules(dir.path(), r#"{"rules": {".read": "auth != null"}}"#);
+    let server = with_tokens(&dir.path().join("data"), &file, "require");
+    let tree = server.tree();
+    assert_eq!(refused(tree, "GET", "/.json", "", None).0, 401);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
+    let token = signed(&json!({"uid": "ada", "exp": now.as_secs() + 2}));
+    let headers = format!("Authorization: Bearer {token}\r\nAccept: text/event-stream\r\n");
+    let mut stream = Stream::open(tree, "/.json", &headers);
+    assert_eq!(stream.event().0, "put");
+    let began = Instant::now();
+    assert_eq!(stream.event().0, "auth_revoked");
+    assert!(stream.next().is_none() && began.elapsed() < PATIENCE);
+    let (status, why) = refused(
+        tree,
+        "GET",
+        "/.json",
+        &headers.replace("Accept: text/event-stream\r\n", ""),
+        None,
+    );
+    assert!(status == 401 && why.contains("expired"), "{status}: {why}");
+    assert_eq!(
+        call(
+            tree,
+            "GET",
+            &format!(
+                "/.json?auth={}",
+                signed(&json!({"uid": "a", "exp": now.as_secs() + 900}))
+            ),
+            "",
+            None
+        )
+        .status,
+        200
+    );
+    server.stop();
+}
+
+/// A token as another server would sign it.
+fn signed(claims: &Value) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let head = BASE64.encode(br#"{"alg":"HS256","typ":"JWT"}"#);
+    let message = format!("{head}.{}", BASE64.encode(claims.to_string()));
+    let mut mac =
+        Hmac::<sha2::Sha256>::new_from_slice(b"a secret of at least thirty-two bytes").expect("a key");
+    mac.update(message.as_bytes());
+    format!("{message}.{}", BASE64.encode(mac.finalize().into_bytes()))
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = rules(dir.path(), OWN);
+    let server = with_tokens(&dir.path().join("data"), &file, "optional");
+    assert!(!server.startup.contains("the-admin-token-1") && !server.startup.contains("thirty-two"));
+    let argv = std::fs::read(format!("/proc/{}/cmdline", server.pid())).expect("a process of ours");
+    assert!(!String::from_utf8_lossy(&argv).contains("thirty-two"));
+    server.stop();
+    let mut wrong = quintet(&["serve", "--auth", "require", "--data-dir"]);
+    let run = output(wrong.arg(dir.path().join("other")));
+    assert_eq!(run.status.code(), Some(2), "{}", stderr(&run));
+    assert!(stderr(&run).contains("--auth-secret-file"), "{}", stderr(&run));
+}
