@@ -243,6 +243,22 @@ impl Authenticator for Open {
     }
 }
 
+/// The token of an `Authorization` header's value `Bearer …`; `None` when it is of another scheme or has none.
+///
+/// ```
+/// use quintet_core::auth::bearer;
+/// assert_eq!(bearer("Bearer abc"), Some("abc"));
+/// assert_eq!(bearer("bearer  abc "), Some("abc"));
+/// assert_eq!(bearer("Basic abc"), None);
+/// assert_eq!(bearer("Bearer"), None);
+/// ```
+#[must_use]
+pub fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
 /// Whether two secrets are equal, in a time that depends on their lengths alone.
 ///
 /// ```

@@ -22,6 +22,7 @@ pub(crate) fn failed(error: &Error) -> Response {
     let response = Response::error(error);
     match error.kind() {
         ErrorKind::Unavailable => response.header("Retry-After", 1),
+        ErrorKind::Unauthenticated => response.header("WWW-Authenticate", "Bearer"),
         _ => response,
     }
 }

@@ -34,15 +34,18 @@ use self::{
     service::{BlockService, Limits, WakeOnDrop},
 };
 use crate::{BlockStore, meta};
-use quintet_core::{Clock, Doorbell, Result, SizeClass, SystemClock};
+use quintet_core::{
+    Clock, Doorbell, Result, SizeClass, SystemClock,
+    auth::{Authenticator, Open},
+};
 use quintet_net::{
     LoopConfig, Port,
     http1::{Http, HttpConfig},
 };
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, task::Waker};
+use std::{fmt, net::SocketAddr, num::NonZeroUsize, sync::Arc, task::Waker};
 
 /// The settings of a port. Made with [`Default`], then changed field by field.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PortConfig {
     /// The loop's limits. Defaults as in [`LoopConfig`], but a reader must take 64 KiB in
     /// [`write_progress`](LoopConfig::write_progress).
@@ -62,8 +65,23 @@ pub struct PortConfig {
     /// Woken when a worker can do nothing more: its loop ended, asked to or not, or the store was closed under it.
     /// Default none.
     pub on_end: Option<Waker>,
+    /// Who is asking, by the header `Authorization: Bearer …`. Default [`Open`]: everybody may do everything.
+    pub authenticator: Arc<dyn Authenticator>,
     /// Why [`event_loop.backend`](LoopConfig::backend) was chosen, for `/stats`. Default: that it is the default.
     pub backend_reason: String,
+}
+
+impl fmt::Debug for PortConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PortConfig")
+            .field("event_loop", &self.event_loop)
+            .field("http", &self.http)
+            .field("buffer_bytes", &self.buffer_bytes)
+            .field("kept_buffer_bytes", &self.kept_buffer_bytes)
+            .field("waiting", &self.waiting)
+            .field("backend_reason", &self.backend_reason)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for PortConfig {
@@ -81,6 +99,7 @@ impl Default for PortConfig {
             waiting: 4096,
             uploads: 1024,
             on_end: None,
+            authenticator: Arc::new(Open),
             backend_reason: "the default".into(),
         }
     }
@@ -141,6 +160,9 @@ pub fn serve(
                 let end = WakeOnDrop(config.on_end.clone());
                 let (gauges, report) = (report.gauges(at), Arc::clone(&report));
                 let service = BlockService::new(worker, doorbell, buffers, limits, gauges, report, end);
+                let service =
+                    BlockService::new(worker, doorbell, buffers, config.waiting, gauges, report, end)
+                        .asking(Arc::clone(&config.authenticator));
                 Http::new(service, config.http, Arc::clone(&clock))
             },
         )?

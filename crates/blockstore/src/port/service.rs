@@ -14,7 +14,10 @@ use super::{
     route::{Route, route},
 };
 use crate::{BlockWorker, Digest, Done, Put, Ticket, view::Loaded};
-use quintet_core::{Doorbell, ErrorKind, Result, SizeClass};
+use quintet_core::{
+    Doorbell, ErrorKind, Result, SizeClass,
+    auth::{Authenticator, Open, bearer},
+};
 use quintet_net::{
     ConnectionId,
     http1::{Admit, BodyLength, BodyStep, ExchangeId, HttpService, Replies, RequestHead, Response},
@@ -54,6 +57,9 @@ pub(crate) struct BlockService {
     limits: Limits,
     /// Bodies of known length that are being received.
     uploads: Rc<Cell<usize>>,
+    /// Who is asking.
+    authenticator: Arc<dyn Authenticator>,
+    max_waiting: usize,
     report: Arc<Report>,
     pub(super) end: WakeOnDrop,
 }
@@ -121,6 +127,7 @@ impl BlockService {
             unsent: VecDeque::new(),
             finished: Vec::new(),
             done: Vec::new(),
+            authenticator: Arc::new(Open),
             ready: Vec::new(),
             begun: false,
             closed: false,
@@ -285,6 +292,28 @@ impl BlockService {
     }
 }
 
+impl BlockService {
+    /// The same service, which asks everybody who they are.
+    pub(crate) fn asking(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.authenticator = authenticator;
+        self
+    }
+
+    /// Whether who asks may do what is asked.
+    fn admit(&self, head: &RequestHead<'_>) -> Result<()> {
+        // What is no bearer token is presented as the empty one, which nobody has.
+        let token = head
+            .header("authorization")
+            .map(|value| bearer(value).unwrap_or_default());
+        let principal = self.authenticator.authenticate(token)?;
+        if matches!(head.method(), "GET" | "HEAD") {
+            principal.check_read()
+        } else {
+            principal.check_write()
+        }
+    }
+}
+
 impl HttpService for BlockService {
     type Exchange = Exchange;
 
@@ -296,6 +325,9 @@ impl HttpService for BlockService {
         };
         if self.closed {
             return Admit::Answer(answer::failed(&crate::BlockError::Closed.into()).close());
+        }
+        if let Err(refused) = self.admit(head) {
+            return Admit::Answer(answer::failed(&refused));
         }
         match route(head.method(), head.path()) {
             Route::Put => self.admit_put(id, head),

@@ -180,13 +180,13 @@ impl Engines {
         let mut starts: Vec<Box<dyn FnOnce() -> Started + Send + '_>> = Vec::new();
         #[cfg(feature = "blockstore")]
         if let (Some(mount), Some(own)) = (&self.blocks, &config.blocks) {
-            let start = || blocks::start(own, data, &config.backend, shared.reporter, mount);
+            let start = || blocks::start(own, data, &config.backend, shared.tokens, shared.reporter, mount);
             starts.push(Box::new(move || start().map(boxed)));
         }
         #[cfg(feature = "kv")]
         if let (Some(mount), Some(own)) = (&self.kv, &config.kv) {
             starts.push(Box::new(move || {
-                kv::start(own, data, &config.backend, mount).map(boxed)
+                kv::start(own, data, &config.backend, shared.tokens, mount).map(boxed)
             }));
         }
         #[cfg(feature = "shard")]

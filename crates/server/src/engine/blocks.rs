@@ -4,6 +4,7 @@ use super::{Engine, Mount, Part};
 use crate::{
     bar::Bar,
     cli::CheckedReads,
+    auth::Tokens,
     config::{BlocksConfig, default_capacity},
     failure::Failure,
     fsck::Findings,
@@ -51,6 +52,7 @@ pub(crate) fn start(
     config: &BlocksConfig,
     data_dir: &Path,
     backend: &Chosen,
+    tokens: &Arc<Tokens>,
     reporter: &Reporter,
     mount: &Mount<BlocksEngine>,
 ) -> Result<Blocks, Failure> {
@@ -66,6 +68,7 @@ pub(crate) fn start(
         ..PortConfig::default()
     };
     port.event_loop.backend = backend.backend;
+    port.authenticator = Arc::<Tokens>::clone(tokens);
     let port =
         port::serve(&store, config.address, config.workers, &port).map_err(|error| cannot_listen(&error))?;
     mount.fill(Arc::new(BlocksEngine(Arc::clone(&store))));

@@ -5,7 +5,8 @@
 
 use super::{Engine, Mount, Part};
 use crate::{
-    config::KvConfig, failure::Failure, io_backend::Chosen, port::metrics::Exposition, size::ByteSize,
+    auth::Tokens, config::KvConfig, failure::Failure, io_backend::Chosen, port::metrics::Exposition,
+    size::ByteSize,
 };
 use quintet_core::{Clock, Deadline, Durability, Error, ErrorKind, SystemClock};
 use quintet_kv::{
@@ -39,6 +40,7 @@ pub(crate) fn start(
     config: &KvConfig,
     data_dir: &Path,
     backend: &Chosen,
+    tokens: &Arc<Tokens>,
     mount: &Mount<KvEngine>,
 ) -> Result<Kv, Failure> {
     let started = SystemClock.now();
@@ -49,6 +51,7 @@ pub(crate) fn start(
         Some(address) => {
             let mut port = PortConfig::default();
             port.event_loop.backend = backend.backend;
+            port.authenticator = Arc::<Tokens>::clone(tokens);
             let port = port::serve(&store, address, config.workers, &port);
             Some(port.map_err(|error| cannot_listen(&error))?)
         }

@@ -4,6 +4,7 @@
 //! its [`Mount`](crate::engine::Mount) is filled, and 404 with the reason when it is not built in or left out.
 
 use super::{
+    admit,
     body::BodyBudget,
     dress, health,
     life::Life,
@@ -13,6 +14,7 @@ use super::{
     traffic::Traffic,
 };
 use crate::{
+    auth::Tokens,
     config::HttpConfig,
     engine::{Engine, Mount, Part, Roster},
     failure::Failure,
@@ -37,6 +39,7 @@ pub(crate) struct Api {
 
 struct Inner {
     roster: Roster,
+    tokens: Arc<Tokens>,
     life: Life,
     offload: Offload,
     bodies: BodyBudget,
@@ -48,11 +51,12 @@ struct Inner {
 }
 
 impl Api {
-    fn new(roster: Roster, life: Life, config: &HttpConfig) -> Self {
+    fn new(roster: Roster, tokens: Arc<Tokens>, life: Life, config: &HttpConfig) -> Self {
         let since = SystemClock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             inner: Arc::new(Inner {
                 roster,
+                tokens,
                 life,
                 offload: Offload::new(),
                 bodies: BodyBudget::new(config.body_memory.0),
@@ -67,6 +71,11 @@ impl Api {
     /// All engines.
     pub(crate) fn roster(&self) -> &Roster {
         &self.inner.roster
+    }
+
+    /// Who is asking.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.inner.tokens
     }
 
     /// Where the server is in its life.
@@ -146,9 +155,10 @@ impl ApiPort {
         config: &HttpConfig,
         address: SocketAddr,
         (roster, routes): (Roster, Vec<Routes>),
+        tokens: &Arc<Tokens>,
         life: Life,
     ) -> Result<Self, Failure> {
-        let api = Api::new(roster, life.clone(), config);
+        let api = Api::new(roster, Arc::clone(tokens), life.clone(), config);
         let socket = listener::bind("--http-addr", address)?;
         let router = router(&api, routes);
         let port = HttpPort::serve(runtime, socket, router, config.connections, life)
@@ -166,6 +176,7 @@ fn router(api: &Api, routes: Vec<Routes>) -> Router {
         router = router.merge(engine.router);
     }
     router
+        .layer(middleware::from_fn_with_state(api.clone(), admit::admit))
         .layer(middleware::from_fn_with_state(api.clone(), dress::dress))
         .with_state(api.clone())
 }

@@ -6,11 +6,13 @@
 //! | `listener` | any HTTP port: accepting, limits, draining; takes a router |
 //! | `offload` | engine calls on a bounded pool of threads, back-pressure |
 //! | `dress` | the outermost layer: request ids, problems as bodies, traffic figures |
+//! | `admit` | who may use the API port |
 //! | `problem`, `body`, `answer` | errors out, bodies in, bodies out |
 //! | `health`, `metrics`, `traffic` | `/livez` and its neighbours |
 //! | `kv` with `kv_value` and `kv_wait`, `vectors`, `stm` | the routes of one engine each |
 //! | `tree` | the tree's own port |
 
+mod admit;
 mod answer;
 pub(crate) mod api;
 mod body;

@@ -1,6 +1,7 @@
 //! The real binary, from the outside.
 
 mod api;
+mod auth;
 mod cli;
 #[path = "../../../blockstore/tests/it/client.rs"]
 #[expect(

@@ -23,7 +23,7 @@ use axum::{
 };
 use quintet_core::{
     Deadline, Error, ErrorKind, SystemClock,
-    auth::{Authenticator, Principal},
+    auth::{Authenticator, Principal, bearer},
 };
 use quintet_tree::{Guard, Priority, Reader, Value, Write, parse_json};
 use std::{sync::Arc, time::Duration};
@@ -189,15 +189,6 @@ impl Access {
             None => write,
         }
     }
-}
-
-/// The token of an `Authorization` header.
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim())
-        .filter(|token| !token.is_empty())
 }
 
 /// A value as the answer of a request.

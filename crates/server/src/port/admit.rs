@@ -1,0 +1,58 @@
+//! Who may use the API port: every request is asked for its token, but for the paths that say whether the server lives.
+//!
+//! GET and HEAD read, and so do searches, whatever their method; everything else writes. There are no rules here: a role
+//! decides (see [`quintet_core::auth::Role`]). A layer inside [`dress`](super::dress), so that a refusal has a body and an id.
+
+use super::{api::Api, problem::Problem};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use quintet_core::{
+    ErrorKind,
+    auth::{Authenticator, Principal, bearer},
+};
+
+/// Paths that need no token: what balancers and strangers may know.
+const OPEN: [&str; 4] = ["/livez", "/readyz", "/version", "/openapi.json"];
+
+/// The layer.
+pub(crate) async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if !OPEN.contains(&path)
+        && let Err(problem) = check(&api, request.method(), path, request.headers())
+    {
+        return problem.into_response();
+    }
+    next.run(request).await
+}
+
+fn check(api: &Api, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    let principal = principal(api, headers).map_err(|problem| {
+        if problem.is(ErrorKind::Unauthenticated) {
+            problem.header(header::WWW_AUTHENTICATE, "Bearer")
+        } else {
+            problem
+        }
+    })?;
+    let reads = matches!(*method, Method::GET | Method::HEAD) || is_search(method, path);
+    Ok(if reads {
+        principal.check_read()
+    } else {
+        principal.check_write()
+    }?)
+}
+
+fn principal(api: &Api, headers: &HeaderMap) -> Result<Principal, Problem> {
+    // What is no bearer token is presented as the empty one, which nobody has.
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .map(|value| value.to_str().ok().and_then(bearer).unwrap_or_default());
+    Ok(api.tokens().authenticate(token)?)
+}
+
+fn is_search(method: &Method, path: &str) -> bool {
+    *method == Method::POST && path.starts_with("/v1/vectors/") && path.ends_with("/search")
+}
