@@ -29,6 +29,8 @@ pub mod lock;
 #[cfg(target_os = "linux")]
 mod notify;
 pub mod prove;
+#[cfg(feature = "tree")]
+pub mod rules;
 pub mod settings;
 pub mod shutdown;
 pub mod size;
@@ -84,6 +86,8 @@ fn done(settings: &Settings) -> Result<(), failure::Failure> {
         Some(cli::Command::Scrub(_) | cli::Command::Compact(_)) => Err(failure::Failure::new(
             "there are no blocks to look after: built without blockstore",
         )),
+        #[cfg(feature = "tree")]
+        Some(cli::Command::Rules(args)) => rules::rules(args),
         Some(cli::Command::Prove(args)) => prove::prove(args),
         Some(cli::Command::Config(args)) => match &args.action {
             cli::ConfigAction::Show { origin, .. } => {

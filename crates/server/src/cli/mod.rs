@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod fsck;
 mod prove;
+mod rules;
 mod serve;
 mod tree;
 mod upkeep;
@@ -18,6 +19,8 @@ pub use config::{ConfigAction, ConfigArgs};
 pub use fsck::FsckArgs;
 pub use prove::{ProveArgs, Proven};
 pub use serve::{CheckedReads, EngineName, IoBackend, Kept, ServeArgs};
+pub use rules::{RulesArgs, RulesCommand};
+pub use serve::{EngineName, IoBackend, Kept, ServeArgs};
 pub use tree::TreeArgs;
 pub use upkeep::{CompactArgs, ScrubArgs};
 
@@ -75,4 +78,7 @@ pub enum Command {
     Prove(ProveArgs),
     /// Print a script that completes commands and flags in a shell
     Completions(CompletionsArgs),
+    /// Check and try the tree's security rules
+    #[cfg(feature = "tree")]
+    Rules(RulesArgs),
 }

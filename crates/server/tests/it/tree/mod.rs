@@ -1,5 +1,6 @@
 //! The tree's port, black box: Firebase's protocol, the plain face, streams, rules and tokens, and what survives a kill.
 
+mod document;
 mod rules;
 
 use crate::client::{Client, Reply};
