@@ -113,6 +113,7 @@ pub fn warn_of_strangers() {
     let known: Vec<String> = settings()
         .iter()
         .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
+        .chain(crate::cli::SECRETS.map(str::to_owned))
         .collect();
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str().filter(|name| name.starts_with("QUINTET_")) else {

@@ -7,6 +7,12 @@ use crate::{
 use clap::Args;
 use std::path::PathBuf;
 
+/// The secrets that the environment may hold instead of files; they are no flags, so that they are never in argv.
+pub const SECRETS: [&str; 3] = [
+    "QUINTET_AUTH_SECRET",
+    "QUINTET_AUTH_ADMIN_TOKEN",
+    "QUINTET_AUTH_READONLY_TOKEN",
+];
 const HEADING: &str = "Authentication (every port)";
 
 /// The flags.

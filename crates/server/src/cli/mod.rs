@@ -13,7 +13,7 @@ mod serve;
 mod tree;
 mod upkeep;
 
-pub use auth::AuthArgs;
+pub use auth::{AuthArgs, SECRETS};
 pub use completions::CompletionsArgs;
 pub use config::{ConfigAction, ConfigArgs};
 pub use fsck::FsckArgs;
