@@ -145,7 +145,6 @@ fn start(config: &Config, dir: &DataDir, shared: Shared<'_>) -> Result<Vec<Box<d
             &config.http,
             address,
             engines.routes(dir.path()),
-            engines.routes(),
             shared.tokens,
             shared.life.clone(),
         )?;

@@ -159,10 +159,8 @@ pub fn serve(
                 let buffers = Buffers::new(config.buffer_bytes, config.kept_buffer_bytes);
                 let end = WakeOnDrop(config.on_end.clone());
                 let (gauges, report) = (report.gauges(at), Arc::clone(&report));
-                let service = BlockService::new(worker, doorbell, buffers, limits, gauges, report, end);
-                let service =
-                    BlockService::new(worker, doorbell, buffers, config.waiting, gauges, report, end)
-                        .asking(Arc::clone(&config.authenticator));
+                let service = BlockService::new(worker, doorbell, buffers, limits, gauges, report, end)
+                    .asking(Arc::clone(&config.authenticator));
                 Http::new(service, config.http, Arc::clone(&clock))
             },
         )?

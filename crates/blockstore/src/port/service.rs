@@ -59,7 +59,6 @@ pub(crate) struct BlockService {
     uploads: Rc<Cell<usize>>,
     /// Who is asking.
     authenticator: Arc<dyn Authenticator>,
-    max_waiting: usize,
     report: Arc<Report>,
     pub(super) end: WakeOnDrop,
 }

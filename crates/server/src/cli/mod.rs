@@ -18,9 +18,8 @@ pub use completions::CompletionsArgs;
 pub use config::{ConfigAction, ConfigArgs};
 pub use fsck::FsckArgs;
 pub use prove::{ProveArgs, Proven};
-pub use serve::{CheckedReads, EngineName, IoBackend, Kept, ServeArgs};
 pub use rules::{RulesArgs, RulesCommand};
-pub use serve::{EngineName, IoBackend, Kept, ServeArgs};
+pub use serve::{CheckedReads, EngineName, IoBackend, Kept, ServeArgs};
 pub use tree::TreeArgs;
 pub use upkeep::{CompactArgs, ScrubArgs};
 

@@ -2,9 +2,9 @@
 
 use super::{Engine, Mount, Part};
 use crate::{
+    auth::Tokens,
     bar::Bar,
     cli::CheckedReads,
-    auth::Tokens,
     config::{BlocksConfig, default_capacity},
     failure::Failure,
     fsck::Findings,

@@ -22,6 +22,6 @@ mod process;
 mod prove;
 mod serve;
 mod settings;
-mod upkeep;
 #[cfg(feature = "tree")]
 mod tree;
+mod upkeep;
