@@ -38,6 +38,7 @@ mod query;
 mod reader;
 #[cfg(feature = "rules")]
 pub mod rules;
+mod stats;
 mod store;
 mod tree;
 mod value;
@@ -62,7 +63,8 @@ pub use reader::RawKey;
 pub use reader::Reader;
 /// JSON documents.
 pub use serde_json::Value;
-pub use tree::{Outcome, Stats, Tree};
+pub use stats::Stats;
+pub use tree::{Outcome, Tree};
 pub use value::parse_json;
 pub use view::View;
 pub use watch::{Event, EventKind, Initial, Next, Watch};

@@ -14,6 +14,7 @@
 //! | `buffers` | bounded memory for answers and chunked bodies |
 //! | `gauges`, `report`, `metrics`, `json` | what `/stats` and `/metrics` show |
 
+mod admit;
 mod answer;
 mod buffers;
 mod content;

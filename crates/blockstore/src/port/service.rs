@@ -16,7 +16,7 @@ use super::{
 use crate::{BlockWorker, Digest, Done, Put, Ticket, view::Loaded};
 use quintet_core::{
     Doorbell, ErrorKind, Result, SizeClass,
-    auth::{Authenticator, Open, bearer},
+    auth::{Authenticator, Open},
 };
 use quintet_net::{
     ConnectionId,
@@ -58,7 +58,7 @@ pub(crate) struct BlockService {
     /// Bodies of known length that are being received.
     uploads: Rc<Cell<usize>>,
     /// Who is asking.
-    authenticator: Arc<dyn Authenticator>,
+    pub(super) authenticator: Arc<dyn Authenticator>,
     report: Arc<Report>,
     pub(super) end: WakeOnDrop,
 }
@@ -288,28 +288,6 @@ impl BlockService {
     ) -> Option<Response> {
         self.sent.insert(ticket, Sent { id, kind, wants });
         None
-    }
-}
-
-impl BlockService {
-    /// The same service, which asks everybody who they are.
-    pub(crate) fn asking(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
-        self.authenticator = authenticator;
-        self
-    }
-
-    /// Whether who asks may do what is asked.
-    fn admit(&self, head: &RequestHead<'_>) -> Result<()> {
-        // What is no bearer token is presented as the empty one, which nobody has.
-        let token = head
-            .header("authorization")
-            .map(|value| bearer(value).unwrap_or_default());
-        let principal = self.authenticator.authenticate(token)?;
-        if matches!(head.method(), "GET" | "HEAD") {
-            principal.check_read()
-        } else {
-            principal.check_write()
-        }
     }
 }
 

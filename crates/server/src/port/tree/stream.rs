@@ -26,7 +26,7 @@ use tokio::{sync::watch::Receiver, time};
 /// How often a quiet stream says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// The longest that is waited for a token's end in one go.
-const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Whose events they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +171,8 @@ impl Live {
                     if left.is_zero() {
                         break;
                     }
-                    time::sleep(left.min(LONGEST_SLEEP)).await;
+                    // The time of day may be set meanwhile, so it is looked at again.
+                    let _later = time::timeout(left.min(LONGEST_WAIT), std::future::pending::<()>()).await;
                 },
             }
         };
