@@ -24,16 +24,18 @@ use std::{
     },
 };
 
+/// In this order, so that what an ordinary read or write looks at is together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Cell {
     pub(crate) path: Path,
+    pub(crate) slot: &'static Slot,
     pub(crate) zone: Zone,
     /// A [`Form`]. `Release` and `Acquire`, as the slot's bits: who sees a new form sees at least the seal when it looks at
     /// the word again.
     form: AtomicU8,
     /// Whether `held.older` has anything.
     has_older: AtomicBool,
-    pub(crate) slot: &'static Slot,
     /// The version of the first value.
     born: AtomicU64,
     held: RwLock<Held>,

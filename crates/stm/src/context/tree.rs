@@ -21,6 +21,7 @@ use std::sync::Arc;
 impl State {
     /// A path that is not there: its cell, and the gaps that say so.
     pub(super) fn create(&mut self, shared: &Shared, path: &Path, op: Op) -> Step<()> {
+        Zone::refuse_unknown(path).map_err(Abort::failed)?;
         self.permit(path, Zone::of(path), &[Capability::Append, Capability::Update])?;
         if let Found::Here(..) = self.look(shared, path)? {
             // Made by another one in between: from the start.

@@ -11,7 +11,8 @@
 //! | internal | `INTERNAL_` | | | | |
 //!
 //! Making a value that is not there takes *append* or *update*; adding to a list takes either too; replacing, counting
-//! and merging take *update*. Upper and lower case are the same. An
+//! and merging take *update*. Upper and lower case are the same. A new name that begins like a zone in capitals and is none
+//! (`HEAVI_frame`) is refused, so that a slip does not land among the data; `DATA_` may be written out. An
 //! [admin](crate::Transaction::admin) transaction may do everything.
 
 use super::path::Path;
@@ -83,6 +84,24 @@ impl Zone {
                     .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
             })
             .map_or(Self::Data, |(_, zone)| *zone)
+    }
+
+    /// Refuses a name that looks like one of a zone that does not exist: capitals and an underscore that are no prefix.
+    pub(crate) fn refuse_unknown(path: &Path) -> Result<(), Error> {
+        let Some((word, _)) = path.leaf().split_once('_') else {
+            return Ok(());
+        };
+        let is_capitals = word.starts_with(|first: char| first.is_ascii_uppercase())
+            && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        if !is_capitals || word == "DATA" || Self::of(path) != Self::Data {
+            return Ok(());
+        }
+        Err(Error::InvalidPath {
+            path: path.as_str().chars().take(80).collect(),
+            reason: format!(
+                "there is no zone {word}_; there are DATA_, SIG_, CMD_, META_, HEAVY_, LOG_, AUDIT_, CONST_ and INTERNAL_"
+            ),
+        })
     }
 
     /// Whether the zone allows it.

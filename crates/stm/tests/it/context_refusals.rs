@@ -295,3 +295,21 @@ fn a_limit_out_of_range_is_named() {
         );
     }
 }
+
+#[test]
+fn a_name_of_an_unknown_zone_is_refused() {
+    let context = Context::new("zones");
+    for name in ["HEAVI_frame", "a.b.SIGNAL_stop", "X2_y"] {
+        let part = name.rsplit('.').next().unwrap().split('_').next().unwrap();
+        refused(
+            &context,
+            &format!("path `{name}`: there is no zone {part}_; there are DATA_, SIG_"),
+            ErrorKind::InvalidInput,
+            |tx| tx.set(name, 1_i64),
+        );
+        assert!(context.set_raw(name, 1_i64).is_err());
+    }
+    for name in ["DATA_x", "HEAVY_x", "heavi_x", "Order_x", "_x", "a_B_c"] {
+        context.run(Isolation::Safe, |tx| tx.set(name, 1_i64)).unwrap();
+    }
+}
