@@ -19,7 +19,7 @@ pub(super) const NAMES: [&str; 5] = [
 ];
 
 pub(super) fn measure(set: &Set, effort: &Effort) -> Result<Vec<(&'static str, f64)>> {
-    let store = open(2, Directories::in_memory)?;
+    let store = open(2, None, Directories::in_memory)?;
     let mut client = store.client(credits())?;
     client.create(COLLECTION, spec(set.dimension))?;
     for first in (0..set.rows()).step_by(1000) {
@@ -54,7 +54,7 @@ fn ask(set: &Set, client: &mut VectorClient, queries: usize) -> Result<(f64, f64
     let mut nanoseconds = Histogram::<u64>::new(3)?;
     for n in 0..queries {
         let from = Instant::now();
-        client.search(COLLECTION, Search::new(set.query(n), K))?;
+        client.search(COLLECTION, Search::new(set.query(n), K).exact())?;
         nanoseconds.record(from.elapsed().as_nanos() as u64)?;
     }
     let ms = |quantile| nanoseconds.value_at_quantile(quantile) as f64 / 1e6;

@@ -20,7 +20,7 @@ pub(super) fn measure(set: &Set, dir: &Path) -> Result<Vec<(&'static str, f64)>>
     let shards = std::num::NonZeroUsize::MIN.saturating_add(1);
     let on_disk = || -> Result<_> {
         let directories = Directories::on_disk(dir, shards)?;
-        open(shards.get(), |_| directories)
+        open(shards.get(), None, |_| directories)
     };
     let store = on_disk()?;
     let mut client = store.client(credits())?;
@@ -55,7 +55,7 @@ pub(super) fn measure(set: &Set, dir: &Path) -> Result<Vec<(&'static str, f64)>>
         );
     }
     let queries: Vec<Vec<f32>> = (0..set.neighbors.len()).map(|n| set.query(n)).collect();
-    let found = client.search_many(COLLECTION, Search::many(queries, K))?;
+    let found = client.search_many(COLLECTION, Search::many(queries, K).exact())?;
     let right: usize = found
         .iter()
         .zip(&set.neighbors)

@@ -5,13 +5,15 @@
 //! writes at full rate.
 
 mod data;
+mod graph;
 mod latency;
 mod load;
+mod rivals;
 mod scan;
 
 use crate::measure::{figures, table};
 use quintet_core::{Durability, SystemClock};
-use quintet_shard::vector::{Directories, Metric, Spec, VectorConfig, VectorStore};
+use quintet_shard::vector::{Directories, IndexConfig, Metric, Spec, VectorConfig, VectorStore};
 use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -70,6 +72,11 @@ pub fn run(effort: &Effort, dir: &Path) -> anyhow::Result<String> {
     let folder = tempfile::Builder::new().prefix("vectors-").tempdir_in(dir)?;
     let loaded = load::measure(&set, folder.path())?;
     let scans = scan::measure(&set, effort)?;
+    let (facts, walks) = graph::measure(&set, effort)?;
+    let facts: Vec<(&str, f64)> = facts
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value))
+        .collect();
     let waits = latency::measure(&set, effort)?;
     let title = format!(
         "{}: {} points of {} dimensions",
@@ -80,7 +87,21 @@ pub fn run(effort: &Effort, dir: &Path) -> anyhow::Result<String> {
     Ok([
         figures(&format!("{title}, two shards, durability interval"), &loaded),
         table(&format!("exact search, k = {K}, one core"), "queries/s", &scans),
-        figures("one query at a time, two shards", &waits),
+        figures(
+            &format!(
+                "graphs: {} links, {} candidates while building",
+                graph::LINKS,
+                graph::BUILD_EF
+            ),
+            &facts,
+        ),
+        table(
+            &format!("by graph, k = {K}, ef = {}, one shard", graph::SEARCH_EF),
+            "queries/s",
+            &walks,
+        ),
+        figures("one exact query at a time, two shards", &waits),
+        rivals::missing(),
     ]
     .join("\n\n"))
 }
@@ -90,21 +111,35 @@ pub fn run(effort: &Effort, dir: &Path) -> anyhow::Result<String> {
 /// # Errors
 /// Names the row that is missing.
 pub fn expect_every_row(report: &str) -> anyhow::Result<()> {
-    for name in load::NAMES.iter().chain(&scan::NAMES).chain(&latency::NAMES) {
+    for name in load::NAMES
+        .iter()
+        .chain(&scan::NAMES)
+        .chain(&graph::NAMES)
+        .chain(&latency::NAMES)
+    {
         anyhow::ensure!(report.contains(name), "the vector report has no row `{name}`");
     }
     Ok(())
 }
 
-fn config(shards: usize) -> anyhow::Result<VectorConfig> {
+/// With a graph and blocks of so many bytes, or without.
+fn config(shards: usize, index: Option<(IndexConfig, usize)>) -> anyhow::Result<VectorConfig> {
     let mut config = VectorConfig::default();
+    if let Some((_, block_bytes)) = &index {
+        config.block_bytes = *block_bytes;
+    }
+    config.index = index.map(|(index, _)| index);
     config.engine.shards = NonZeroUsize::new(shards).ok_or_else(|| anyhow::anyhow!("no shard"))?;
     config.log.durability = Durability::Interval;
     Ok(config)
 }
 
-fn open(shards: usize, directories: impl FnOnce(NonZeroUsize) -> Directories) -> anyhow::Result<VectorStore> {
-    let config = config(shards)?;
+fn open(
+    shards: usize,
+    index: Option<(IndexConfig, usize)>,
+    directories: impl FnOnce(NonZeroUsize) -> Directories,
+) -> anyhow::Result<VectorStore> {
+    let config = config(shards, index)?;
     let directories = directories(config.shards());
     Ok(VectorStore::open(config, directories, Arc::new(SystemClock))?)
 }

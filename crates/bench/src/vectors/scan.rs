@@ -17,7 +17,7 @@ pub(super) const NAMES: [&str; 4] = [
 const SINGLE: usize = 40;
 
 pub(super) fn measure(set: &Set, effort: &Effort) -> Result<Vec<Samples>> {
-    let store = open(1, Directories::in_memory)?;
+    let store = open(1, None, Directories::in_memory)?;
     let mut client = store.client(credits())?;
     client.create(COLLECTION, spec(set.dimension))?;
     for first in (0..set.rows()).step_by(1000) {
@@ -25,7 +25,7 @@ pub(super) fn measure(set: &Set, effort: &Effort) -> Result<Vec<Samples>> {
     }
     let lengths: Vec<f32> = (0..set.rows()).map(|n| length(set.row(n)).recip()).collect();
     let expected = plain(set, &lengths, &set.query(0));
-    let found = client.search(COLLECTION, Search::new(set.query(0), K))?;
+    let found = client.search(COLLECTION, Search::new(set.query(0), K).exact())?;
     ensure!(
         found.first().map(|hit| hit.id.clone()) == expected.first().map(|(_, n)| (*n as u64).into()),
         "the nearest differ"
@@ -45,12 +45,12 @@ pub(super) fn measure(set: &Set, effort: &Effort) -> Result<Vec<Samples>> {
             let mut n = 0;
             per_second(SINGLE, || {
                 n += 1;
-                ask(&client, Search::new(set.query(n), K));
+                ask(&client, Search::new(set.query(n), K).exact());
             })
         }),
         Subject::new(NAMES[2], || {
             let queries: Vec<Vec<f32>> = (0..64).map(|n| set.query(n)).collect();
-            64.0 * per_second(1, || ask(&client, Search::many(queries.clone(), K)))
+            64.0 * per_second(1, || ask(&client, Search::many(queries.clone(), K).exact()))
         }),
         Subject::new(NAMES[3], || {
             let mut n = 0;

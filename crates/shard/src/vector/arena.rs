@@ -22,7 +22,7 @@ pub(crate) struct Arena {
     unused: Vec<usize>,
     /// Blocks that were sealed and not yet taken by [`next_sealed`](Self::next_sealed).
     sealed: VecDeque<usize>,
-    /// Sealed blocks in which a quarter or more is dead.
+    /// Sealed blocks in which half or more is dead.
     sparse: VecDeque<usize>,
     /// A sealed block was given back; whoever sees to that takes the mark away.
     pub(crate) gave_back: bool,
@@ -86,7 +86,7 @@ impl Arena {
         block.kill(row);
         if self.counts[number] == 0 {
             self.give_back(number);
-        } else if self.counts[number] == self.shape.rows() * 3 / 4 {
+        } else if self.counts[number] == self.shape.rows() / 2 {
             self.sparse.push_back(number);
         }
     }
@@ -168,18 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_block_is_sparse_when_a_quarter_is_dead_and_goes_with_its_last_point() {
+    fn a_sealed_block_is_sparse_when_half_is_dead_and_goes_with_its_last_point() {
         let mut arena = Arena::new(Shape::new(17, 4 << 10), 0, 0);
         let slots: Vec<usize> = (0..40).map(|n| put(&mut arena, n)).collect();
-        for slot in &slots[..7] {
+        for slot in &slots[..15] {
             arena.remove(*slot);
         }
         assert!(arena.sparse().is_none());
         let (block, row) = arena.place(slots[3]).unwrap();
         assert!(block.data(row).is_none() && !block.is_live(row));
-        arena.remove(slots[7]);
-        assert_eq!(arena.sparse().unwrap().live_rows(), 24);
-        for slot in &slots[8..32] {
+        arena.remove(slots[15]);
+        assert_eq!(arena.sparse().unwrap().live_rows(), 16);
+        for slot in &slots[16..32] {
             arena.remove(*slot);
         }
         assert!(arena.sparse().is_none() && arena.place(slots[0]).is_none());

@@ -46,7 +46,8 @@ pub struct Spec {
     pub dimension: usize,
     /// How nearness is measured.
     pub metric: Metric,
-    /// How many bytes of memory all its points may take together: at least 1 KiB.
+    /// How many bytes of memory all its points may take together: at least 1 KiB. Vectors that were replaced or deleted
+    /// are not counted; they may take as much again, until half of their block is dead.
     pub budget_bytes: u64,
 }
 

@@ -83,10 +83,23 @@ impl Part {
         }
     }
 
-    pub(crate) fn apply(&mut self, change: Change) {
-        match change {
-            Change::Upsert(points) => points.into_iter().for_each(|point| self.upsert(point)),
-            Change::Delete(ids) => ids.iter().for_each(|id| self.delete(id)),
+    /// Does what was logged. `may_move`: nobody relies on points staying where they are.
+    pub(crate) fn apply(&mut self, change: Change, may_move: bool) {
+        let count = match change {
+            Change::Upsert(points) => {
+                let count = points.len();
+                points.into_iter().for_each(|point| self.upsert(point));
+                count
+            }
+            Change::Delete(ids) => {
+                ids.iter().for_each(|id| self.delete(id));
+                ids.len()
+            }
+        };
+        if may_move {
+            // A block is emptied when half of it is dead, so one move makes room for one point: two keep up with writes,
+            // and with what piled up while nothing might move.
+            self.tidy_up(2 * count);
         }
         self.collection.set_stored(self.shard, self.used_bytes);
         self.note_sealed();

@@ -11,7 +11,7 @@ use crate::{
         block::Block,
         collection::Part,
         entry::Collection,
-        index::{Port, Walk},
+        index::{Offer, Port, Walk},
         message::{Ask, Prepared},
         record::{Change, Writer},
         recovery,
@@ -185,6 +185,7 @@ impl VectorHandler {
     }
 
     fn apply(&mut self, changes: Vec<Staged>) {
+        let may_move = !self.snapshots.is_running();
         for staged in changes {
             self.arrived(&staged);
             let Staged { collection, change } = staged;
@@ -194,7 +195,7 @@ impl VectorHandler {
             let (shard, block_bytes) = (self.shard.0, self.block_bytes);
             let part = self.parts.entry(collection.id);
             part.or_insert_with(|| Part::new(collection, shard, block_bytes, self.indexer.clone()))
-                .apply(change);
+                .apply(change, may_move);
         }
     }
 
@@ -219,6 +220,10 @@ impl MessageHandler<VectorMessage> for VectorHandler {
             Ask::Delete(ids) => VectorReply::Done(self.delete(collection, ids)?),
             Ask::Forget => {
                 self.parts.remove(&collection.id);
+                if let Some(indexer) = &self.indexer {
+                    // It forgets what was dropped whenever it is told anything.
+                    let _busy = indexer.offer(Offer::Look(collection));
+                }
                 VectorReply::Done(0)
             }
             Ask::Get { ids, with } => {

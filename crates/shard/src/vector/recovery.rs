@@ -97,6 +97,6 @@ fn replay(parts: &mut HashMap<u64, Part>, record: &[u8]) -> Result<()> {
         let reason = format!("dimension {dimension} in a collection of {wanted}");
         return Err(VectorError::damaged("a record", reason));
     }
-    part.apply(change);
+    part.apply(change, true);
     Ok(())
 }
