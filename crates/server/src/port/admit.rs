@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use quintet_core::{
-    ErrorKind,
+    Error, ErrorKind,
     auth::{Authenticator, Principal, bearer},
 };
 
@@ -30,27 +30,30 @@ pub(crate) async fn admit(State(api): State<Api>, request: Request, next: Next) 
 }
 
 fn check(api: &Api, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
-    let principal = principal(api, headers).map_err(|problem| {
+    let reads = matches!(*method, Method::GET | Method::HEAD) || is_search(method, path);
+    let may = principal(api, headers).and_then(|principal| {
+        if reads {
+            principal.check_read()
+        } else {
+            principal.check_write()
+        }
+    });
+    may.map_err(|error| {
+        let problem = Problem::from(error);
         if problem.is(ErrorKind::Unauthenticated) {
             problem.header(header::WWW_AUTHENTICATE, "Bearer")
         } else {
             problem
         }
-    })?;
-    let reads = matches!(*method, Method::GET | Method::HEAD) || is_search(method, path);
-    Ok(if reads {
-        principal.check_read()
-    } else {
-        principal.check_write()
-    }?)
+    })
 }
 
-fn principal(api: &Api, headers: &HeaderMap) -> Result<Principal, Problem> {
+fn principal(api: &Api, headers: &HeaderMap) -> Result<Principal, Error> {
     // What is no bearer token is presented as the empty one, which nobody has.
     let token = headers
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().ok().and_then(bearer).unwrap_or_default());
-    Ok(api.tokens().authenticate(token)?)
+    api.tokens().authenticate(token)
 }
 
 fn is_search(method: &Method, path: &str) -> bool {
