@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocks;
+pub mod kv;
 pub mod machine;
 pub mod measure;
 pub mod queue;

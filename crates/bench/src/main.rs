@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use clap::{Parser, Subcommand};
-use quintet_bench::{blocks, machine, queue, shard, stm, tree, vectors};
+use quintet_bench::{blocks, kv, machine, queue, shard, stm, tree, vectors};
 use std::path::{Path, PathBuf};
 
 /// Compare Quintet's parts with their rivals on this machine.
@@ -83,6 +83,22 @@ enum Bench {
         #[arg(long)]
         durability: String,
     },
+    /// The datastore beside concurrent maps, and its port beside redis-server.
+    Kv {
+        /// How often each subject is measured; the table shows medians.
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
+        /// `embedded` or `resp`; both without it.
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// The datastore's port as a process of its own, for `kv`.
+    #[command(hide = true)]
+    KvServer {
+        /// Where its log is; in memory without.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// Every bench at its smallest: do all subjects work, does every row appear? Times mean nothing here.
     Smoke,
 }
@@ -110,6 +126,16 @@ fn main() -> anyhow::Result<()> {
             dimension,
             dir,
         } => vectors::run(&vectors::Effort::full(repetitions, points, dimension, data), &dir)?,
+        Bench::Kv { repetitions, only } => {
+            let part = match only.as_deref() {
+                None => kv::Part::All,
+                Some("embedded") => kv::Part::Embedded,
+                Some("resp") => kv::Part::Resp,
+                Some(other) => anyhow::bail!("--only takes `embedded` or `resp`, not `{other}`"),
+            };
+            kv::run(&kv::Effort::full(repetitions), part)?
+        }
+        Bench::KvServer { dir } => return kv::serve(dir.as_deref()),
         Bench::Smoke => {
             let queues = queue::run(&queue::Effort::smoke())?;
             queue::expect_every_row(&queues)?;
@@ -123,7 +149,9 @@ fn main() -> anyhow::Result<()> {
             shard::expect_every_row(&shards)?;
             let trees = tree::run(&tree::Effort::smoke(), Path::new("target"))?;
             tree::expect_every_row(&trees)?;
-            format!("{queues}\n\n{stores}\n\n{transactions}\n\n{shards}\n\n{trees}\n\n{searches}")
+            let stored = kv::run(&kv::Effort::smoke(), kv::Part::All)?;
+            kv::expect_every_row(&stored)?;
+            format!("{queues}\n\n{stores}\n\n{transactions}\n\n{shards}\n\n{trees}\n\n{searches}\n\n{stored}")
         }
     };
     println!("{}\n\n{report}", machine::describe());

@@ -6,7 +6,7 @@ use crate::{
     expiry::Wheel,
     table::{Table, entry_at},
     transaction::{Outcome, Transaction},
-    value::Bytes,
+    value::{Bytes, Value},
 };
 use quintet_core::{Clock, Commit, ErrorKind, Result, Seq};
 use quintet_log::{ClaimGuard, Directory, Log, Recovery};
@@ -46,7 +46,9 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Arc<Alarm>,
     pub(crate) tickets: AtomicU64,
+    /// Waits that have begun, which are limited, and those that have their places in line.
     pub(crate) waiters: AtomicUsize,
+    pub(crate) in_line: AtomicUsize,
     /// Whether keys must remember when they were used.
     pub(crate) evicts: bool,
     opened: Instant,
@@ -94,6 +96,7 @@ impl Inner {
             alarm,
             tickets: AtomicU64::new(0),
             waiters: AtomicUsize::new(0),
+            in_line: AtomicUsize::new(0),
             dice: AtomicU64::new(0x9e37_79b9_7f4a_7c15),
             snapshots: Mutex::new(()),
             logged_bytes: AtomicU64::new(0),
@@ -196,6 +199,41 @@ impl Inner {
                 }
             });
         }
+    }
+
+    /// Replaces the value of a key that is there, in one look at the table, where nothing else needs doing: no log, no
+    /// limit, nobody who waits. Hands the value back where it is not so simple; [`write`](Self::write) does everything.
+    pub(crate) fn overwrite(&self, key: &[u8], value: Value, keeps_ttl: bool) -> Result<(), Value> {
+        let is_simple = self.log.is_none() && !self.config.read_only && !self.evicts;
+        let bytes = value.size_bytes();
+        if !is_simple || self.max_memory_bytes.load(Relaxed) > 0 || bytes as u64 > self.config.max_value_bytes
+        {
+            return Err(value);
+        }
+        let hash = self.table.hash(key);
+        let shard = self.table.shard_of(hash);
+        let mut raw = self.table.write(shard);
+        let side = self.table.side(shard);
+        if !side.line.is_empty() {
+            return Err(value);
+        }
+        let Some((_, slot)) = raw.get_mut(hash, |(other, _)| **other == *key) else {
+            return Err(value);
+        };
+        let slot = slot.get_mut();
+        if slot.expires_ms > 0 {
+            if keeps_ttl && slot.expires_ms <= self.wall_ms() {
+                return Err(value);
+            }
+            slot.expires_ms = if keeps_ttl { slot.expires_ms } else { 0 };
+        }
+        slot.version = side.next_version();
+        let old = std::mem::replace(&mut slot.value, value);
+        side.resize(old.size_bytes(), bytes);
+        drop(raw);
+        // A large value is freed when nobody waits for the shard.
+        drop(old);
+        Ok(())
     }
 
     /// Runs a change under the locks of its keys. Nothing of it stays if it fails. Does not wait for the log.

@@ -167,10 +167,10 @@ impl Store {
         self.inner.table.bytes()
     }
 
-    /// How many operations wait.
+    /// How many operations wait: have looked, and have their places in line.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.inner.waiters.load(Relaxed)
+        self.inner.in_line.load(Relaxed)
     }
 
     /// Makes the next commit of a [`KvHandler`](crate::KvHandler) on this store fail as if space had run out.

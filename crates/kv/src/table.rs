@@ -60,7 +60,7 @@ impl Side {
         }
     }
 
-    fn resize(&self, before: usize, after: usize) {
+    pub(crate) fn resize(&self, before: usize, after: usize) {
         let bytes = self.bytes.load(Relaxed) + after as u64 - before as u64;
         self.bytes.store(bytes, Relaxed);
     }

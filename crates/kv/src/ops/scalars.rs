@@ -130,7 +130,11 @@ impl Store {
     /// [`TooLarge`](quintet_core::ErrorKind::TooLarge), [`Full`](quintet_core::ErrorKind::Full), a read-only store or a
     /// failed log, as for every change.
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl Into<Value>) -> Result<()> {
-        self.swap(key, value).map(drop)
+        let key = key.as_ref();
+        match self.inner.overwrite(key, value.into(), true) {
+            Ok(()) => Ok(()),
+            Err(value) => self.swap(key, value).map(drop),
+        }
     }
 
     /// Sets the value and answers the one before.

@@ -37,6 +37,8 @@ pub struct Decoder {
     /// What came of it in earlier pieces.
     partial: Vec<u8>,
     command_bytes: usize,
+    /// Room for the arguments of the next command.
+    spare: Vec<Bytes>,
 }
 
 impl Decoder {
@@ -50,6 +52,15 @@ impl Decoder {
             bulk: None,
             partial: Vec::new(),
             command_bytes: 0,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Takes the arguments of a command that is done, to use their place for the next one.
+    pub fn recycle(&mut self, mut arguments: Vec<Bytes>) {
+        if self.spare.capacity() < arguments.capacity() && arguments.capacity() <= RESERVE {
+            arguments.clear();
+            self.spare = arguments;
         }
     }
 
@@ -96,7 +107,8 @@ impl Decoder {
             let count = number(digits).filter(|count| *count <= MAX_ARGUMENTS);
             let count = count.ok_or_else(|| error("Protocol error: invalid multibulk length"))?;
             self.missing = usize::try_from(count).unwrap_or(0);
-            self.arguments = Vec::with_capacity(self.missing.min(RESERVE));
+            self.arguments = std::mem::take(&mut self.spare);
+            self.arguments.reserve(self.missing.min(RESERVE));
             return Ok(true);
         }
         if kind != b'$' {
@@ -165,6 +177,13 @@ fn line<'a>(input: &mut &'a [u8], too_long: impl Fn() -> String) -> Result<Optio
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
+    // Lengths are short, and all that most commands have to be read.
+    if (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
+        let number = digits
+            .iter()
+            .fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+        return Some(number);
+    }
     if digits.len() > 20 {
         return None;
     }

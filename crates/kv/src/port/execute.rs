@@ -5,7 +5,12 @@ use super::{
     reply::Reply,
     session::{Session, key_in, wrong_arity},
 };
-use crate::{Store, transaction::Transaction, value::Bytes, wait::Pending};
+use crate::{
+    Store,
+    transaction::Transaction,
+    value::{Bytes, Value},
+    wait::Pending,
+};
 use quintet_core::Error;
 use std::{task::Waker, time::Duration};
 
@@ -92,7 +97,7 @@ fn look_up(arguments: &[Bytes]) -> Result<&'static Command, Fail> {
 pub(crate) fn execute(
     store: &Store,
     session: &mut Session,
-    arguments: Vec<Bytes>,
+    arguments: &mut Vec<Bytes>,
     reply: &mut Reply,
     waker: &dyn Fn() -> Waker,
 ) -> Option<Waiting> {
@@ -110,12 +115,12 @@ pub(crate) fn execute(
 fn dispatch(
     store: &Store,
     session: &mut Session,
-    arguments: Vec<Bytes>,
+    arguments: &mut Vec<Bytes>,
     reply: &mut Reply,
     waker: &dyn Fn() -> Waker,
 ) -> Result<Option<Waiting>, Fail> {
-    let found = look_up(&arguments).and_then(|command| session.admit(command).map(|()| command));
-    let command = found.map_err(|fail| session.refuse(&arguments, fail))?;
+    let found = look_up(arguments).and_then(|command| session.admit(command).map(|()| command));
+    let command = found.map_err(|fail| session.refuse(arguments, fail))?;
     if session.is_subscribed() && !reply.resp3 {
         let allowed = [
             "SUBSCRIBE",
@@ -141,19 +146,33 @@ fn dispatch(
             return Ok(None);
         }
     }
-    let ends_queue = matches!(
-        command.name,
-        "MULTI" | "EXEC" | "DISCARD" | "WATCH" | "QUIT" | "RESET"
-    );
-    if session.is_queueing() && !ends_queue {
-        session.enqueue((command, arguments), reply)?;
+    if session.is_queueing()
+        && !matches!(
+            command.name,
+            "MULTI" | "EXEC" | "DISCARD" | "WATCH" | "QUIT" | "RESET"
+        )
+    {
+        session.enqueue((command, std::mem::take(arguments)), reply)?;
         return Ok(None);
     }
-    match command.run {
-        Run::Session => session.run(store, &arguments, reply).map(|()| None),
-        Run::Data(_) if command.name == "GET" => read(store, session, &arguments, reply).map(|()| None),
-        Run::Data(_) => run(store, session, command, arguments, reply, None, waker),
+    match (command.run, command.name) {
+        (Run::Session, _) => session.run(store, arguments, reply).map(|()| None),
+        (Run::Data(_), "GET") => read(store, session, arguments, reply).map(|()| None),
+        (Run::Data(_), "SET") if arguments.len() == 3 && overwrite(store, session, arguments) => {
+            reply.ok();
+            Ok(None)
+        }
+        (Run::Data(_), _) => run(store, session, command, arguments, reply, None, waker),
     }
+}
+
+/// A plain SET of a key that is there needs one look. Whether it was done.
+fn overwrite(store: &Store, session: &Session, arguments: &[Bytes]) -> bool {
+    let value = Value::Bytes(arguments[2].clone());
+    store
+        .inner
+        .overwrite(&session.key(&arguments[1]), value, false)
+        .is_ok()
 }
 
 /// GET needs no lock but a shared one.
@@ -169,12 +188,29 @@ fn read(store: &Store, session: &Session, arguments: &[Bytes], reply: &mut Reply
     Ok(())
 }
 
+/// Locks what a command needs, and runs it.
+fn under_locks(
+    store: &Store,
+    command: &Command,
+    keys: &[Bytes],
+    change: &mut dyn FnMut(&mut Transaction<'_>) -> quintet_core::Result<()>,
+) -> quintet_core::Result<((), u64)> {
+    if locks_all(command, false) {
+        store.inner.write_all(change)
+    } else if let [key] = keys {
+        store.inner.write(&[key], false, change)
+    } else {
+        let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
+        store.inner.write(&keys, false, change)
+    }
+}
+
 /// Runs a command on data; `again` = the wait that it is a second look of.
 pub(crate) fn run(
     store: &Store,
     session: &mut Session,
     command: &'static Command,
-    arguments: Vec<Bytes>,
+    arguments: &mut Vec<Bytes>,
     reply: &mut Reply,
     again: Option<Pending>,
     waker: &dyn Fn() -> Waker,
@@ -184,11 +220,18 @@ pub(crate) fn run(
     };
     let begun = reply.bytes.len();
     let (mut block, mut pending, mut failed) = (None::<Block>, again, None);
-    let keys = keys_of(command, &arguments, session.database);
+    // Most commands have one key, and need no list of them.
+    let (one, many);
+    let keys: &[Bytes] = if let (Keys::At(1, 1, 1), [_, key, ..]) = (command.keys, arguments.as_slice()) {
+        one = [session.key(key)];
+        &one
+    } else {
+        many = keys_of(command, arguments, session.database);
+        &many
+    };
     let mut change = |transaction: &mut Transaction<'_>| {
         reply.bytes.truncate(begun);
         (block, failed) = (None, None);
-        let arguments = &arguments;
         let mut call = Call {
             transaction,
             session,
@@ -217,12 +260,7 @@ pub(crate) fn run(
         }
         Ok(())
     };
-    let done = if locks_all(command, false) {
-        store.inner.write_all(&mut change)
-    } else {
-        let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
-        store.inner.write(&keys, false, &mut change)
-    };
+    let done = under_locks(store, command, keys, &mut change);
     if let Err(error) = done {
         return Err(failed.unwrap_or(Fail::Store(error)));
     }
@@ -237,7 +275,7 @@ pub(crate) fn run(
     };
     Ok(Some(Waiting {
         command,
-        arguments,
+        arguments: std::mem::take(arguments),
         pending,
         timeout,
         null_array,

@@ -161,11 +161,12 @@ impl RespService {
         input.len() - rest.len()
     }
 
-    fn command(&mut self, link: &mut Link<'_>, connection: &mut Connection, arguments: Vec<Bytes>) {
+    fn command(&mut self, link: &mut Link<'_>, connection: &mut Connection, mut arguments: Vec<Bytes>) {
         let (rung, id) = (&self.rung, link.id());
         let waker = || Self::waker(rung, id);
         let Connection { session, reply, .. } = connection;
-        let waiting = execute::execute(&self.store, session, arguments, reply, &waker);
+        let waiting = execute::execute(&self.store, session, &mut arguments, reply, &waker);
+        connection.decoder.recycle(arguments);
         if let Some(waiting) = waiting {
             let deadline = waiting
                 .timeout
@@ -206,7 +207,7 @@ impl RespService {
                 waiting.pending.renew();
                 let Waiting {
                     command,
-                    arguments,
+                    mut arguments,
                     pending,
                     timeout,
                     ..
@@ -217,7 +218,7 @@ impl RespService {
                     &self.store,
                     session,
                     command,
-                    arguments,
+                    &mut arguments,
                     reply,
                     Some(pending),
                     &waker,

@@ -5,7 +5,10 @@ use super::{Delivery, Mailbox, Shared, Waiter, Wish};
 use crate::{KvError, effect::Effect, inner::Inner, transaction::Transaction, value::Bytes};
 use quintet_core::Result;
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::Waker,
 };
 
@@ -14,6 +17,7 @@ pub(crate) struct Pending {
     keys: Vec<Bytes>,
     mailbox: Shared<Mailbox>,
     ticket: u64,
+    in_line: AtomicBool,
 }
 
 impl Pending {
@@ -32,11 +36,15 @@ impl Pending {
             keys,
             mailbox: Shared::new(Mailbox::new(waker)),
             ticket: inner.tickets.fetch_add(1, Relaxed),
+            in_line: AtomicBool::new(false),
         })
     }
 
     /// Gets in line at every key, under their locks. Registering again after a retry takes the old place.
     pub(crate) fn register(&self, transaction: &Transaction<'_>, wish: &Wish) {
+        if !self.in_line.swap(true, Relaxed) {
+            self.inner.in_line.fetch_add(1, Relaxed);
+        }
         let table = &transaction.inner.table;
         for key in &self.keys {
             let waiter = Waiter {
@@ -99,6 +107,9 @@ impl Drop for Pending {
                 let _locked = table.write(shard);
                 line.leave(key, &self.mailbox);
             }
+        }
+        if *self.in_line.get_mut() {
+            self.inner.in_line.fetch_sub(1, Relaxed);
         }
         self.inner.waiters.fetch_sub(1, Relaxed);
         if let Some(delivery) = left {

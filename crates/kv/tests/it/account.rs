@@ -92,8 +92,9 @@ fn shutdown_asks_the_owner_and_is_refused_without_one() {
 #[test]
 fn clients_see_and_end_each_other() {
     let rig = Rig::start();
-    let (mut one, mut two) = (rig.client(), rig.client());
+    let mut one = rig.client();
     one.ask("CLIENT SETNAME one", "+OK\r\n");
+    let mut two = rig.client();
     two.ask("SELECT 3\r\nCLIENT ID", "+OK\r\n:2\r\n");
     one.send("CLIENT LIST");
     one.expect("$");

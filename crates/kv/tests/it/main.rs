@@ -7,6 +7,7 @@ mod behaviour;
 mod codec;
 mod conformance;
 mod crash;
+mod crowd;
 mod differential;
 mod directory;
 mod expiry;
