@@ -30,8 +30,6 @@ pub struct TreeHandler {
     written: Vec<Publication>,
     committed: u64,
     poisoned: bool,
-    #[cfg(feature = "testing")]
-    fail_next_commit: Option<ErrorKind>,
 }
 
 /// A write that watchers are told of.
@@ -62,8 +60,6 @@ impl TreeHandler {
             written: Vec::new(),
             committed,
             poisoned: false,
-            #[cfg(feature = "testing")]
-            fail_next_commit: None,
         })
     }
 
@@ -74,7 +70,7 @@ impl TreeHandler {
     /// Makes the next commit fail with this kind, as if the disk had.
     #[cfg(feature = "testing")]
     pub fn fail_next_commit(&mut self, kind: ErrorKind) {
-        self.fail_next_commit = Some(kind);
+        self.inner.fail_next_commit(kind);
     }
 
     /// Reads what is committed.
@@ -174,7 +170,7 @@ impl TreeHandler {
 
     fn write_batch(&mut self) -> std::result::Result<(), TreeError> {
         #[cfg(feature = "testing")]
-        if let Some(kind) = self.fail_next_commit.take() {
+        if let Some(kind) = self.inner.told_to_fail() {
             return Err(TreeError::Core(quintet_core::Error::new(
                 kind,
                 "the commit was told to fail",

@@ -24,6 +24,8 @@ pub(crate) struct Inner {
     pub(crate) stats: Counters,
     /// Set once, by a tree; a handler alone has no watchers.
     pub(crate) hub: OnceLock<Arc<Hub>>,
+    #[cfg(feature = "testing")]
+    fail_next_commit: std::sync::Mutex<Option<quintet_core::ErrorKind>>,
     /// After the environment: fields drop in order.
     _home: Home,
 }
@@ -55,6 +57,8 @@ impl Inner {
             clock,
             stats: Counters::default(),
             hub: OnceLock::new(),
+            #[cfg(feature = "testing")]
+            fail_next_commit: std::sync::Mutex::default(),
             _home: home,
         })
     }
@@ -83,5 +87,26 @@ impl Inner {
             Some(hub) => hub.publish(batch),
             None => batch.clear(),
         }
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Inner {
+    /// Makes the next commit fail.
+    pub(crate) fn fail_next_commit(&self, kind: quintet_core::ErrorKind) {
+        let mut fail = self
+            .fail_next_commit
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *fail = Some(kind);
+    }
+
+    /// Whether, and how, this commit is to fail.
+    pub(crate) fn told_to_fail(&self) -> Option<quintet_core::ErrorKind> {
+        let mut fail = self
+            .fail_next_commit
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        fail.take()
     }
 }

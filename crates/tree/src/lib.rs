@@ -16,7 +16,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `rules` | security rules in Firebase's language (default) |
-//! | `testing` | `TreeHandler::fail_next_commit()`, and `Reader::raw_len()` for comparisons |
+//! | `testing` | `Tree::fail_next_commit()`, and `Reader::raw_len()` for comparisons |
 #![deny(unsafe_code)]
 
 mod config;

@@ -307,6 +307,13 @@ impl Tree {
         }
     }
 
+    /// Makes the next commit fail with this kind, as if the disk had: all its writes answer that. After any kind but
+    /// [`ErrorKind::Full`](quintet_core::ErrorKind::Full) the tree refuses writes until it is reopened.
+    #[cfg(feature = "testing")]
+    pub fn fail_next_commit(&self, kind: quintet_core::ErrorKind) {
+        self.inner.fail_next_commit(kind);
+    }
+
     /// Commits what is queued and ends the writer, then every watch; later writes answer `Closed`, reads go on. Closing
     /// twice is allowed.
     /// Dropping the tree does the same but cannot say how it went.

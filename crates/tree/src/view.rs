@@ -266,12 +266,16 @@ impl<'a> View<'a> {
     /// What [`get`](Self::get) would answer, as a tag: the same tag means the same document. Reads the document.
     ///
     /// # Errors
-    /// As [`get`](Self::get), without the limit.
+    /// As [`get`](Self::get).
     pub fn etag(&self, path: &Path) -> Result<ETag, TreeError> {
         let node = leaf_key(path);
         let mut hash = crate::etag::Hasher::default();
+        // The writer does this too: nobody may make it read for long.
+        let mut budget = Budget::new(self.config);
         let _all = long::scan(self.rows, &node, &end_of(&node), Way::Up, &mut |key, value| {
-            hash.row(&key[node.len()..], value);
+            let rest = &key[node.len()..];
+            budget.spend(rest, value)?;
+            hash.row(rest, value);
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(hash.finish())

@@ -30,16 +30,16 @@ pub(crate) fn run(
 ) -> Result<Answer, TreeError> {
     query.validate()?;
     let mut unindexed_rows = None;
+    let mut budget = Budget::new(view.config);
     let chosen = if query.order_by == OrderBy::Key {
-        by_key(view, path, query)?
+        by_key(view, path, query, &mut budget)?
     } else if let Some(index) = indexes.find(path, &query.order_by) {
-        by_index(view, index, path, query)?
+        by_index(view, index, path, query, &mut budget)?
     } else {
         let (chosen, looked_at) = by_scan(view, path, query)?;
         unindexed_rows = Some(looked_at);
         chosen
     };
-    let mut budget = Budget::new(view.config);
     let mut rows = Vec::with_capacity(chosen.len());
     for name in chosen {
         let child = Path::from_bytes([path.bytes(), &name].concat());
@@ -72,7 +72,12 @@ fn name_bytes(name: &str) -> Vec<u8> {
     bytes
 }
 
-fn by_key(view: &View<'_>, path: &Path, query: &Query) -> Result<Vec<Vec<u8>>, TreeError> {
+fn by_key(
+    view: &View<'_>,
+    path: &Path,
+    query: &Query,
+    budget: &mut Budget,
+) -> Result<Vec<Vec<u8>>, TreeError> {
     let node = leaf_key(path);
     let at = |bound: &Bound, after: bool| {
         let name = [
@@ -93,6 +98,7 @@ fn by_key(view: &View<'_>, path: &Path, query: &Query) -> Result<Vec<Vec<u8>>, T
     let (way, limit) = way_and_limit(query);
     let mut chosen = Vec::new();
     view.children_between(&node, &low, &high, way, &mut |name| {
+        budget.spend(name, &[])?;
         chosen.push(name.to_vec());
         Ok(if chosen.len() < limit {
             ControlFlow::Continue(())
@@ -133,6 +139,7 @@ fn by_index(
     index: &Prepared,
     path: &Path,
     query: &Query,
+    budget: &mut Budget,
 ) -> Result<Vec<Vec<u8>>, TreeError> {
     let head = index.head(path);
     // Whole values: names and long texts are told apart below.
@@ -159,6 +166,7 @@ fn by_index(
         }
         let item = Path::from_bytes([path.bytes(), name].concat());
         let sort = sort::value_of(view, &item, &query.order_by)?;
+        budget.spend(name, &[])?;
         same.1.push(Candidate {
             sort,
             name: name.to_vec(),

@@ -2,7 +2,7 @@
 
 use crate::{Fresh, path};
 use quintet_core::{ErrorKind, Seq};
-use quintet_tree::{ETag, Outcome, Path, Tree};
+use quintet_tree::{ETag, Next, Outcome, Path, Tree};
 use serde_json::{Value, json};
 
 #[test]
@@ -193,6 +193,14 @@ fn limits_refuse_with_the_number_and_store_nothing() {
         tree.set(&path(name), json!("x".repeat(1400))).unwrap();
     }
     assert_eq!(tree.get(&Path::root()).unwrap_err().kind(), ErrorKind::TooLarge);
+    let whole = tree
+        .set_if(&Path::root(), json!(null), ETag::from("any"))
+        .unwrap_err();
+    assert_eq!(
+        whole.kind(),
+        ErrorKind::TooLarge,
+        "the writer reads no more than a reader"
+    );
     assert_eq!(tree.get(&path("a")).unwrap(), json!("x".repeat(1400)));
 }
 
@@ -237,4 +245,31 @@ fn a_closed_tree_refuses_writes_and_still_reads() {
         ErrorKind::Closed
     );
     assert_eq!(tree.get(&path("a")).unwrap(), json!(1));
+}
+
+#[test]
+fn whoever_embeds_a_tree_can_make_it_fail() {
+    let Fresh { tree, .. } = Fresh::new();
+    let (_, mut watch) = tree.reader().watch(&path("a"), None).unwrap();
+    tree.fail_next_commit(ErrorKind::Full);
+    assert_eq!(
+        tree.set(&path("a"), json!(1)).unwrap_err().kind(),
+        ErrorKind::Full
+    );
+    assert_eq!(
+        tree.set(&path("a"), json!(2)).unwrap().seq,
+        Seq(1),
+        "nobody saw the first one's number"
+    );
+    let Some(Next::Event(event)) = watch.next_blocking() else {
+        panic!("no event")
+    };
+    assert_eq!(*event.data(), json!(2), "nothing is told of what failed");
+    tree.fail_next_commit(ErrorKind::Io);
+    assert_eq!(tree.set(&path("a"), json!(3)).unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(
+        tree.set(&path("a"), json!(4)).unwrap_err().kind(),
+        ErrorKind::Poisoned
+    );
+    assert_eq!(tree.get(&path("a")).unwrap(), json!(2));
 }
