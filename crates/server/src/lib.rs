@@ -36,6 +36,8 @@ pub mod shutdown;
 pub mod size;
 #[cfg(feature = "blockstore")]
 pub mod upkeep;
+#[cfg(feature = "stm")]
+pub mod workflow;
 
 mod auth;
 #[cfg(feature = "blockstore")]
@@ -88,6 +90,8 @@ fn done(settings: &Settings) -> Result<(), failure::Failure> {
         )),
         #[cfg(feature = "tree")]
         Some(cli::Command::Rules(args)) => rules::rules(args),
+        #[cfg(feature = "stm")]
+        Some(cli::Command::Workflow(args)) => workflow::workflow(args),
         Some(cli::Command::Prove(args)) => prove::prove(args),
         Some(cli::Command::Config(args)) => match &args.action {
             cli::ConfigAction::Show { origin, .. } => {

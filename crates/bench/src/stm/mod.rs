@@ -1,12 +1,13 @@
 //! Transactions: the three levels beside other STMs, locks and atomics.
 //!
 //! Typed: a hot counter, transfers between two of 1024 accounts, reads of four of 1024. Contexts: one key of 10 000, and
-//! the same ten keys in contexts of 10 to a million. One and two threads.
+//! the same ten keys in contexts of 10 to a million. One and two threads. Workflows: a step, planning it, two at once.
 
 mod context;
 mod counter;
 mod read_four;
 mod transfer;
+mod workflow;
 
 use crate::measure::{Samples, table};
 use std::{
@@ -119,6 +120,17 @@ pub fn run(effort: &Effort) -> anyhow::Result<String> {
         "update 1 of the same 10 keys in a context of N",
         &context::sizes(effort)?,
     );
+    tables.push(table("workflow: a step", "us", &workflow::costs(effort)?));
+    tables.push(table(
+        "workflow: planning a step",
+        "us",
+        &workflow::plans(effort)?,
+    ));
+    tables.push(table(
+        "workflow: steps of 1 ms",
+        "steps/s",
+        &workflow::speed(effort)?,
+    ));
     Ok(tables.join("\n\n"))
 }
 
@@ -132,6 +144,9 @@ pub fn expect_every_row(report: &str) -> anyhow::Result<()> {
         .chain(transfer::NAMES)
         .chain(read_four::NAMES)
         .chain(context::NAMES)
+        .chain(workflow::COSTS)
+        .chain(workflow::PLANS)
+        .chain(workflow::SPEED)
     {
         anyhow::ensure!(report.contains(name), "the report has no row `{name}`");
     }

@@ -12,6 +12,8 @@ mod rules;
 mod serve;
 mod tree;
 mod upkeep;
+#[cfg(feature = "stm")]
+mod workflow;
 
 pub use auth::{AuthArgs, SECRETS};
 pub use completions::CompletionsArgs;
@@ -22,6 +24,8 @@ pub use rules::{RulesArgs, RulesCommand};
 pub use serve::{CheckedReads, EngineName, IoBackend, Kept, ServeArgs};
 pub use tree::TreeArgs;
 pub use upkeep::{CompactArgs, ScrubArgs};
+#[cfg(feature = "stm")]
+pub use workflow::{FileArgs, RunArgs, WorkflowArgs, WorkflowCommand};
 
 use clap::{Parser, Subcommand};
 
@@ -71,6 +75,9 @@ pub enum Command {
     Scrub(ScrubArgs),
     /// Make the block file of a data directory that no server uses as short as its blocks allow
     Compact(CompactArgs),
+    /// Check, show or run a workflow file
+    #[cfg(feature = "stm")]
+    Workflow(WorkflowArgs),
     /// Print or check the settings
     Config(ConfigArgs),
     /// Kill a server under load on your own disk, again and again, and check every acknowledgement

@@ -20,6 +20,8 @@ pub(crate) mod stm;
 pub(crate) mod tree;
 #[cfg(feature = "shard")]
 pub(crate) mod vectors;
+#[cfg(feature = "stm")]
+pub(crate) mod workflows;
 
 use crate::{failure::Failure, port::metrics::Exposition};
 use quintet_core::{Deadline, Error, ErrorKind};

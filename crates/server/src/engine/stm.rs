@@ -3,7 +3,7 @@
 //!
 //! It has no port of its own. A context writes a checkpoint when the requests since the last one would make its log long.
 
-use super::{Engine, Mount, Part, logs};
+use super::{Engine, Mount, Part, logs, workflows::Workflows};
 use crate::{config::StmConfig, failure::Failure, fsck::Findings, port::metrics::Exposition};
 use quintet_core::{Clock, Deadline, Durability, Error, ErrorKind, SystemClock};
 use quintet_log::{LogConfig, OsDirectory};
@@ -45,6 +45,7 @@ pub(crate) struct StmEngine {
     durability: Durability,
     contexts: Mutex<BTreeMap<String, Arc<Named>>>,
     is_closed: AtomicBool,
+    workflows: Workflows,
 }
 
 /// One context.
@@ -87,6 +88,7 @@ pub(crate) fn start(config: &StmConfig, data_dir: &Path, mount: &Mount<StmEngine
         durability: config.durability,
         contexts: Mutex::default(),
         is_closed: AtomicBool::new(false),
+        workflows: Workflows::default(),
     });
     let mut recovered_records = 0;
     for name in names(&folder).map_err(|error| cannot(&error))? {
@@ -142,6 +144,11 @@ fn check_name(name: &str) -> Result<(), Error> {
 }
 
 impl StmEngine {
+    /// The workflows that run on the contexts.
+    pub(crate) fn workflows(&self) -> &Workflows {
+        &self.workflows
+    }
+
     fn contexts(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Named>>> {
         self.contexts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -233,7 +240,8 @@ impl Part for Stm {
         ]
     }
 
-    fn drain(&mut self, _deadline: Deadline) -> Result<(), Failure> {
+    fn drain(&mut self, deadline: Deadline) -> Result<(), Failure> {
+        self.engine.workflows.end(deadline);
         Ok(())
     }
 

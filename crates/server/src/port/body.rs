@@ -69,6 +69,12 @@ pub(crate) struct Body {
 }
 
 impl Body {
+    /// The body as text.
+    pub(crate) fn text(&self) -> Result<&str, Problem> {
+        let text = std::str::from_utf8(&self.bytes);
+        text.map_err(|error| Problem::invalid(format!("the body is not text in UTF-8: {error}")))
+    }
+
     /// The body as JSON. Fields that are not known are refused where the type says so.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_json::from_slice(&self.bytes)

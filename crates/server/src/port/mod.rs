@@ -9,7 +9,7 @@
 //! | `admit` | who may use the API port |
 //! | `problem`, `body`, `answer` | errors out, bodies in, bodies out |
 //! | `health`, `metrics`, `traffic` | `/livez` and its neighbours |
-//! | `kv` with `kv_value` and `kv_wait`, `vectors`, `stm` | the routes of one engine each |
+//! | `kv` with `kv_value` and `kv_wait`, `vectors`, `stm`, `workflows` | the routes of one engine each |
 //! | `tree` | the tree's own port |
 
 mod admit;
@@ -36,5 +36,7 @@ mod traffic;
 pub(crate) mod tree;
 #[cfg(feature = "shard")]
 pub(crate) mod vectors;
+#[cfg(feature = "stm")]
+pub(crate) mod workflows;
 
 pub(crate) use offload::THREADS as BLOCKING_THREADS;

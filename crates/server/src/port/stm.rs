@@ -48,7 +48,9 @@ pub(crate) fn routes(mount: &Mount<StmEngine>) -> Routes {
         .route("/v1/stm/{context}/{*path}", get(part))
         .merge(body::limited(transact, BODY_BYTES))
         .layer(Extension(mount.clone()));
-    Routes { router }
+    Routes {
+        router: router.merge(super::workflows::routes(mount)),
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -171,7 +173,7 @@ fn values(context: &Context, branch: &str, window: &Window) -> Answer {
     Ok(answer::ok(&answer))
 }
 
-fn change(change: &Change) -> Json {
+pub(crate) fn change(change: &Change) -> Json {
     json!({
         "path": change.path.as_str(),
         "old": change.old.as_ref().map(to_json),

@@ -25,3 +25,5 @@ mod settings;
 #[cfg(feature = "tree")]
 mod tree;
 mod upkeep;
+#[cfg(feature = "stm")]
+mod workflows;

@@ -27,6 +27,7 @@ mod serializable;
 mod starvation;
 mod typed_anomalies;
 mod typed_ops;
+mod workflow_docs;
 mod workflow_ends;
 mod workflow_refusals;
 mod workflow_run;
