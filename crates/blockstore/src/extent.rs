@@ -11,6 +11,10 @@ pub struct Extent {
     digest: Digest,
     record: Record,
     file: Arc<dyn File>,
+    #[cfg_attr(
+        not(feature = "port"),
+        expect(dead_code, reason = "the port alone sends from the map")
+    )]
     view: Option<Arc<View>>,
     to_be_checked: bool,
     _pin: Pin,

@@ -48,6 +48,10 @@ mod stats;
 mod store;
 mod under_way;
 mod verify;
+#[cfg_attr(
+    not(feature = "port"),
+    expect(dead_code, reason = "the port alone sends from the map")
+)]
 mod view;
 mod worker;
 

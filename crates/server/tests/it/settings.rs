@@ -125,7 +125,7 @@ fn a_server_takes_its_file_and_warns_of_strangers() {
     server.stop();
     assert!(data.join("kv").exists());
 
-    let mut command = quintet(&["serve", "--without", "blocks,kv,vectors,stm"]);
+    let mut command = quintet(&["serve", "--without", "blocks,kv,vectors,stm,tree"]);
     let run = output(command.env("QUINTET_KV_DURABILTY", "full"));
     assert_eq!(run.status.code(), Some(2));
     assert!(

@@ -154,7 +154,7 @@ fn the_api_runs_tells_and_refuses() {
     let (status, refused) = post(address, "/v1/workflows", "steps:\n- {sett: {a: 1}}");
     assert_eq!(status, 400);
     assert_eq!(refused["problems"][0]["line"], 2, "{refused}");
-    assert_eq!(refused["problems"][0]["column"], 4);
+    assert_eq!(refused["problems"][0]["column"], 3);
     assert_eq!(refused["problems"][0]["suggestion"], "did you mean `set`?");
 
     let text = GOOD.replace(

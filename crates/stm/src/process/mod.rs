@@ -8,6 +8,7 @@ mod run;
 mod tx;
 
 pub use contract::Contract;
+#[cfg(feature = "workflow")]
 pub(crate) use run::message_of;
 pub use run::{How, Outcome};
 pub use tx::ProcessTx;

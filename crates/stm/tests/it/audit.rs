@@ -111,10 +111,10 @@ fn the_level_acts_at_the_threshold_and_counting_begins_again() {
         for _round in 0..2 {
             assert_eq!(
                 run(&context, &process, 11_i64).unwrap(),
-                [],
+                Vec::<u32>::new(),
                 "the first passes in silence"
             );
-            assert_eq!(run(&context, &process, 5_i64).unwrap(), []);
+            assert_eq!(run(&context, &process, 5_i64).unwrap(), Vec::<u32>::new());
             assert_eq!(run(&context, &process, 12_i64).unwrap(), [2], "the second warns");
             let error = run(&context, &process, 13_i64).unwrap_err();
             assert_eq!(
@@ -131,12 +131,12 @@ fn level_c_warns_and_commits() {
     let mut rule = rule(Condition::Max(10.0), Level::C);
     (rule.max_threshold, rule.min_threshold) = (2, 5);
     let (context, process) = copy(&outputs([rule]));
-    assert_eq!(run(&context, &process, 11_i64).unwrap(), []);
+    assert_eq!(run(&context, &process, 11_i64).unwrap(), Vec::<u32>::new());
     assert_eq!(run(&context, &process, 12_i64).unwrap(), [2]);
     assert_eq!(context.get("out").unwrap(), Some(Value::Int(12)));
     assert_eq!(
         run(&context, &process, 12_i64).unwrap(),
-        [],
+        Vec::<u32>::new(),
         "counting began again"
     );
 }
