@@ -7,10 +7,12 @@ use crate::{
 use anyhow::{Context, Result};
 use std::{fs, path::PathBuf, process::Command};
 
-/// An engine whose example `power_loss` is a load and its check.
+/// An engine that has an example which is a load and its check.
 pub(super) struct Subject {
     /// Its package.
     pub(super) package: &'static str,
+    /// The example. No two packages have one of the same name.
+    pub(super) example: &'static str,
     /// The durabilities that differ.
     pub(super) durabilities: &'static [&'static str],
     /// Files whose syncs the disk pretends to do, one at a time.
@@ -23,12 +25,14 @@ pub(super) struct Subject {
 pub(super) const SUBJECTS: [Subject; 2] = [
     Subject {
         package: "quintet-blockstore",
+        example: "power_loss",
         durabilities: &["full", "interval", "relaxed"],
         liars: &["blocks.data", "segment-0000000000000001.new"],
         failing: &[("data.mdb", u32::MAX), ("blocks.data", 60), ("segment", 60)],
     },
     Subject {
         package: "quintet-tree",
+        example: "tree_power_loss",
         durabilities: &["full"],
         // Under this name it is made.
         liars: &["data.mdb.new"],
@@ -70,20 +74,16 @@ impl Bench {
             "--package",
             subject.package,
             "--example",
-            "power_loss",
+            subject.example,
             "--target-dir",
         ]);
         build.arg(&target);
         // System calls that rustix makes itself would pass the recorder by.
         build.env("RUSTFLAGS", "--cfg rustix_use_libc");
         steps.run(&format!("build the load of {}", subject.package), &mut build)?;
-        // Both examples have the same name: a copy outlives the other's build.
-        let program = target.join(format!("{}-power_loss", subject.package));
-        let built = target.join("release/examples/power_loss");
-        fs::copy(&built, &program).with_context(|| format!("copying {}", built.display()))?;
         Ok(Self {
             recorder,
-            program,
+            program: target.join("release/examples").join(subject.example),
             dir: target.join("runs").join(subject.package),
         })
     }

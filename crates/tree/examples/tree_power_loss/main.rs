@@ -1,8 +1,8 @@
 //! Power cuts for the tree, from a recording of LMDB's real system calls.
 //!
-//! `power_loss load` runs a seeded load on a fresh tree while the preloaded recorder (`crates/log/shim/record.c`) writes
-//! down every file operation and the load notes what it was told. `power_loss check` cuts the power at random moments of
-//! the recording, opens each image, and compares it with what had been acknowledged. `power_loss verify` does that with the
+//! `tree_power_loss load` runs a seeded load on a fresh tree while the preloaded recorder (`crates/log/shim/record.c`) writes
+//! down every file operation and the load notes what it was told. `tree_power_loss check` cuts the power at random moments of
+//! the recording, opens each image, and compares it with what had been acknowledged. `tree_power_loss verify` does that with the
 //! tree as the load left it, for a disk that failed. `cargo xtask crash power` and `cargo xtask crash disk` run them.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for people")]
@@ -14,9 +14,9 @@ mod script;
 use quintet_core::Durability;
 use std::{error::Error, path::PathBuf};
 
-const USAGE: &str = "usage: power_loss load DIR RECORDING SEED DURABILITY
-       power_loss verify DIR RECORDING SEED DURABILITY
-       power_loss check DIR RECORDING SEED DURABILITY IMAGES [LIAR]
+const USAGE: &str = "usage: tree_power_loss load DIR RECORDING SEED DURABILITY
+       tree_power_loss verify DIR RECORDING SEED DURABILITY
+       tree_power_loss check DIR RECORDING SEED DURABILITY IMAGES [LIAR]
 LIAR is the name of a file whose syncs the disk ignores: the check must then fail.";
 
 /// What every mode is told.
