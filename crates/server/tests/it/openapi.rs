@@ -270,7 +270,7 @@ fn the_metrics_are_in_the_format_and_named_alike() {
                 "{name}: quintet_<engine>_<noun>_<unit>"
             );
             assert!(
-                ["api", "server", "disk", "blocks", "kv", "vectors", "stm"].contains(&parts[1]),
+                ["api", "server", "disk", "blocks", "kv", "vectors", "stm", "tree"].contains(&parts[1]),
                 "{name}"
             );
             assert!(["gauge", "counter", "histogram"].contains(&kind), "{kind}");
