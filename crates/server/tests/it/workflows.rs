@@ -155,7 +155,8 @@ fn the_api_runs_tells_and_refuses() {
     assert_eq!(status, 400);
     assert_eq!(refused["problems"][0]["line"], 2, "{refused}");
     assert_eq!(refused["problems"][0]["column"], 3);
-    assert_eq!(refused["problems"][0]["suggestion"], "did you mean `set`?");
+    let suggestion = refused["problems"][0]["suggestion"].as_str().unwrap_or_default();
+    assert!(suggestion.contains("set"), "{refused}");
 
     let text = GOOD.replace(
         "steps: [[ProcA, ProcB]]",

@@ -19,7 +19,7 @@ use super::{
     expr::Expression,
     plan::{Act, Job},
     pool::Task,
-    report::{Event, Merged, Report, Status, StepName},
+    report::{Event, Merged, Report, Status, StepFailure, StepName},
     token::{CancelToken, StepToken},
 };
 use crate::{Context, Error, Isolation, Result, Transaction, Value, process::message_of};
@@ -113,6 +113,14 @@ impl Plan {
         run.enter(0, None);
         run.drive();
         let mut report = run.report;
+        // A step may meet the cancellation before the run has looked at it: that alone is no failure.
+        let is_cancelled = |failure: &StepFailure| matches!(failure.error, Error::Cancelled);
+        if run.options.cancel.is_cancelled()
+            && !report.failures.is_empty()
+            && report.failures.iter().all(is_cancelled)
+        {
+            report.status = Status::Cancelled;
+        }
         report.changes = run.merged.into_changes();
         report.elapsed = run.options.clock.now().saturating_duration_since(began);
         (run.options.observe)(Event::Ended {
