@@ -106,8 +106,10 @@ impl State {
             return self.rewrite(shared, &cell.path, needs, at, op);
         }
         self.permit(&cell.path, cell.zone, needs)?;
-        if self.isolation == Isolation::Hybrid && cell.born() > self.began && !self.reads.reads().is_empty() {
-            // The attempt may have read a former value of the path, in a cell that is gone.
+        // A cell that is being made is in the index before it is born: 0 is later than any beginning.
+        let is_younger = cell.born().wrapping_sub(1) >= self.began;
+        if self.isolation == Isolation::Hybrid && is_younger && !self.reads.reads().is_empty() {
+            // The attempt may have read a former value of the path, in a cell that is gone, or that there was none.
             self.reads.add_rival(cell.slot);
             return Err(Abort::CONFLICT);
         }
