@@ -402,5 +402,6 @@ fn acknowledged_writes_survive_a_kill_and_updates_are_whole() {
         server.kill();
         acknowledged = writer.join().expect("the writer ends with the server");
     }
-    assert!(acknowledged >= 60);
+    // Each round saw twenty more; of the last one of a round the answer may have been lost with the server.
+    assert!(acknowledged >= 57, "{acknowledged}");
 }
