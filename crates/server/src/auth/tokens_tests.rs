@@ -79,6 +79,7 @@ fn a_signed_token_names_a_user_until_it_expires() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, read row by row")]
 fn what_is_forged_foreign_or_malformed_is_refused_with_the_reason() {
     let (tokens, clock) = open(settings());
     let now = clock
