@@ -158,3 +158,39 @@ fn check_op(shared: &Shared, path: &Path, zone: Zone, op: &Op) -> Step<()> {
         Op::Set(None) | Op::Touch | Op::Merge(..) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Context, label::Label};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_key_that_is_being_made_is_not_written_blindly() {
+        let context = Context::new("making");
+        let shared = &context.shared;
+        let begin = |author| {
+            let mut state = State::new(Isolation::Hybrid, false, Label::of(author));
+            state.begin(shared, false);
+            state
+        };
+        let mut late = begin("late");
+        assert!(late.get(shared, "k").is_ok_and(|value| value.is_none()));
+        // A commit that makes the key, stopped between entering the cell into the index and giving it its value.
+        let mut maker = begin("maker");
+        assert!(maker.put(shared, "k", Some(Value::Int(1))).is_ok());
+        let made = maker.made_at("k").and_then(|at| maker.writes[at].cell.clone());
+        let made = made.expect("the key's cell");
+        assert_eq!(made.born(), 0);
+        shared.index.insert(Arc::clone(&made));
+        let written = late.put(shared, "k", Some(Value::Int(1)));
+        assert!(
+            matches!(written, Err(Abort(Cause::Conflict))),
+            "what was read as missing is about to be overwritten unseen"
+        );
+        // Who has read nothing writes over whatever comes: that is no update.
+        let mut blind = begin("blind");
+        assert!(blind.put(shared, "k", Some(Value::Int(2))).is_ok());
+        shared.index.remove(&made.path);
+    }
+}
