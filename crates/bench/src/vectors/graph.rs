@@ -5,7 +5,15 @@ use super::{COLLECTION, Effort, K, credits, data::Set, open, spec};
 use crate::measure::{Samples, Subject, alternate};
 use anyhow::{Result, ensure};
 use quintet_shard::vector::{Directories, IndexConfig, PointId, Search, VectorClient, VectorStore};
-use std::{cell::RefCell, hint::black_box, thread, time::Instant};
+use std::{
+    cell::RefCell,
+    hint::black_box,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A graph that has not grown for so long is built.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// The settings of every graph here: links a point, candidates while building and searching.
 pub(super) const LINKS: usize = 16;
@@ -106,21 +114,16 @@ fn fill(set: &Set) -> Result<(VectorStore, VectorClient, Facts)> {
     for first in (0..set.rows()).step_by(1000) {
         client.upsert(COLLECTION, set.points(first..(first + 1000).min(set.rows())))?;
     }
-    // The open block stays out of the graph: at most so many points.
-    let mut indexed = 0;
-    while indexed + 4096 < set.rows() as u64 || indexed == 0 {
+    // The open block stays out of the graph, so it is built when nothing has come to it for a while.
+    let (mut indexed, mut grew) = (0, Instant::now());
+    while indexed == 0 || grew.elapsed() < QUIET {
         thread::yield_now();
-        indexed = client.info(COLLECTION)?.indexed;
-    }
-    loop {
-        let before = indexed;
-        thread::sleep(std::time::Duration::from_millis(500));
-        indexed = client.info(COLLECTION)?.indexed;
-        if indexed == before {
-            break;
+        let now = client.info(COLLECTION)?.indexed;
+        if now > indexed {
+            (indexed, grew) = (now, Instant::now());
         }
     }
-    let seconds = from.elapsed().as_secs_f64() - 0.5;
+    let seconds = (grew - from).as_secs_f64();
     let info = client.info(COLLECTION)?;
     let facts = vec![
         (
