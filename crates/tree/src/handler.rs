@@ -6,7 +6,7 @@
 
 use crate::{
     Action, Config, Path, TreeError, TreeMessage, TreeReply, View, Write, Written, edit,
-    guard::WriteAccess,
+    guard::{ReadAccess, WriteAccess},
     inner::Inner,
     store::{
         Rows, SEQ_MARK, Stage,
@@ -113,6 +113,15 @@ impl TreeHandler {
         };
         let before = View::new(&rows, &inner.config);
         if let Some(expected) = if_match {
+            // The answer shows what is there, or that it has the tag: that is a read, whoever may write here.
+            if let Some(guard) = &guard {
+                let access = ReadAccess {
+                    path: &path,
+                    query: None,
+                    now_ms,
+                };
+                guard.check_read(&access, &before)?;
+            }
             let etag = before.etag(&path)?;
             if etag != expected {
                 return Ok(TreeReply::Mismatch {

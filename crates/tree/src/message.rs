@@ -57,7 +57,8 @@ impl Write {
         }
     }
 
-    /// Only if the document at the write's path has this tag now.
+    /// Only if the document at the write's path has this tag now. A guard must allow reading it too: the outcome tells
+    /// what is there.
     #[must_use]
     pub fn if_match(mut self, tag: ETag) -> Self {
         self.if_match = Some(tag);

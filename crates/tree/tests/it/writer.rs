@@ -11,8 +11,8 @@ use quintet_core::{
     rtrb_queue::RtrbQueue,
 };
 use quintet_tree::{
-    Guard, KeyedHandler, Path, ReadAccess, TreeError, TreeHandler, TreeMessage, TreeReply, View, Write,
-    WriteAccess,
+    Guard, KeyedHandler, Outcome, Path, ReadAccess, TreeError, TreeHandler, TreeMessage, TreeReply, View,
+    Write, WriteAccess,
 };
 use serde_json::json;
 use std::{num::NonZeroUsize, sync::Arc, thread};
@@ -263,6 +263,27 @@ fn a_guard_sees_both_states_and_its_refusal_leaves_no_trace() {
     assert!(refused.to_string().contains("/b/n has 2"), "{refused}");
     assert_eq!(tree.get(&path("a/n")).unwrap(), json!(8));
     assert_eq!(tree.get(&path("b/n")).unwrap(), json!(2));
+}
+
+#[test]
+fn a_condition_tells_nothing_that_may_not_be_read() {
+    let Fresh { tree, .. } = Fresh::new();
+    let guard: Arc<dyn Guard> = Arc::new(Bank);
+    let secret = json!({"n": 5});
+    tree.set(&path("b"), secret.clone()).unwrap();
+    let (_, right) = tree.get_with_etag(&path("b")).unwrap();
+    for tag in [right, "wrong".into()] {
+        let write = Write::set(path("b"), secret.clone()).if_match(tag);
+        let refused = tree
+            .write_blocking(write.guarded(Arc::clone(&guard)))
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+        assert!(refused.to_string().contains("/b is not public"), "{refused}");
+    }
+    tree.set(&path("b/public"), json!(true)).unwrap();
+    let write = Write::delete(path("b")).if_match("wrong".into());
+    let outcome = tree.write_blocking(write.guarded(guard)).unwrap();
+    assert!(matches!(outcome, Outcome::Mismatch { .. }), "{outcome:?}");
 }
 
 #[test]
