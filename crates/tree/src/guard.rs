@@ -33,6 +33,13 @@ pub trait Guard: Send + Sync {
     /// [`TreeError::Denied`] or any other error: nothing is answered.
     fn check_read(&self, access: &ReadAccess<'_>, root: &View<'_>) -> Result<(), TreeError>;
 
+    /// Whether [`check_read`](Self::check_read) of `path` may come out otherwise when nothing but the tree or the time
+    /// is another: then whoever watches the path asks again before each event. Costs no look at the tree.
+    fn read_depends_on_state(&self, path: &Path) -> bool {
+        let _any = path;
+        true
+    }
+
     /// Whether this may be written; `before` and `after` are the whole tree without and with it.
     ///
     /// # Errors

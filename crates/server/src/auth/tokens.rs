@@ -21,6 +21,7 @@ use std::{
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
+use tokio::sync::watch;
 
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
@@ -74,6 +75,8 @@ impl Settings {
 pub(crate) struct Tokens {
     settings: Settings,
     keys: ArcSwap<Keys>,
+    /// Counts how often the keys were read again; who keeps a stream open waits for it.
+    changes: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
 }
 
@@ -107,6 +110,7 @@ impl Tokens {
         Ok(Self {
             settings,
             keys: ArcSwap::from_pointee(keys),
+            changes: watch::Sender::new(0),
             clock,
         })
     }
@@ -117,7 +121,13 @@ impl Tokens {
     /// As [`open`](Self::open).
     pub(crate) fn reload(&self) -> Result<(), Failure> {
         self.keys.store(Arc::new(Keys::read(&self.settings)?));
+        self.changes.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// Tells when what was accepted may be accepted no longer.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Whether a client has to present something.

@@ -121,6 +121,27 @@ impl Guard for RulesGuard {
         self.settle(std::iter::once_with(|| self.rules.may_read(&request, &path)))
     }
 
+    fn read_depends_on_state(&self, path: &Path) -> bool {
+        if matches!(self.role, Role::Admin | Role::ReadOnly) {
+            return false;
+        }
+        let mut node = &self.rules.root;
+        let mut names = path.names();
+        loop {
+            if node
+                .read
+                .as_ref()
+                .is_some_and(|rule| rule.program.looks_at_state())
+            {
+                return true;
+            }
+            match names.next().and_then(|name| node.below(&name)) {
+                Some((below, _)) => node = below,
+                None => return false,
+            }
+        }
+    }
+
     fn check_write(
         &self,
         access: &WriteAccess<'_>,

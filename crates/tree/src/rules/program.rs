@@ -101,3 +101,11 @@ pub(super) enum Method {
 pub(super) struct Program {
     pub(super) ops: Vec<Op>,
 }
+
+impl Program {
+    /// Whether it can come to something else for the same user and path, once the tree or the time is another.
+    pub(super) fn looks_at_state(&self) -> bool {
+        let looks = |op: &Op| matches!(op, Op::Now | Op::Root | Op::Here(_));
+        self.ops.iter().any(looks)
+    }
+}

@@ -100,6 +100,21 @@ impl Watch {
         self.subscriber.started(seq);
         Ok(Initial { value, seq })
     }
+
+    /// Whether what the guard allowed at the beginning can be another matter by now, for the same user and the same
+    /// guard. Then [`check`](Self::check) before an event is handed on. Cheap.
+    #[must_use]
+    pub fn depends_on_state(&self) -> bool {
+        self.reader.depends_on_state(self.path())
+    }
+
+    /// Asks the guard, as the tree is now, whether the place may still be read. Blocks for what the guard looks at.
+    ///
+    /// # Errors
+    /// What the guard answers.
+    pub fn check(&self) -> Result<(), TreeError> {
+        self.reader.may_read(self.path())
+    }
 }
 
 impl Drop for Watch {
