@@ -203,7 +203,7 @@ impl TreeError {
     }
 }
 
-fn io_kind(error: &io::Error) -> ErrorKind {
+pub(crate) fn io_kind(error: &io::Error) -> ErrorKind {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             ErrorKind::Full

@@ -9,16 +9,20 @@ use super::{Rows, Visit, overlay::Overlay};
 use crate::TreeError;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls};
+use quintet_core::ErrorKind;
 use std::{
     borrow::Cow,
     fs, io,
     ops::{Bound, ControlFlow},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock},
 };
 
 const DATA_FILE: &str = "data.mdb";
 const TABLE: &str = "tree";
+/// The system's number for an error of the device.
+const EIO: i32 = 5;
 /// Map sizes are multiples of this: the largest page size in use anywhere.
 const MAP_STEP_BYTES: usize = 64 << 10;
 
@@ -176,8 +180,38 @@ impl Lmdb {
         drop(live);
         written.map_err(|error| {
             self.recover_reads();
-            error.into()
+            let is_short = matches!(&error, heed::Error::Io(error) if error.raw_os_error() == Some(EIO));
+            let error = TreeError::from(error);
+            if is_short && self.has_no_room_for(changes) {
+                let fault = "the disk took only a part of a transaction: it is full".to_owned();
+                return TreeError::Lmdb { full: true, fault };
+            }
+            error
         })
+    }
+
+    /// Whether the data file could not take these changes at its end. LMDB calls a write that the disk took only in part
+    /// EIO, which is what a broken disk says too; whoever calls it so goes on after a full one and not after a broken one.
+    /// Called by the writer after such a failure, when nobody else changes the file: what is written here is cut off again.
+    fn has_no_room_for(&self, changes: &Overlay) -> bool {
+        let bytes = |(key, value): (&[u8], Option<&[u8]>)| (key.len() + value.map_or(0, <[u8]>::len)) as u64;
+        let needed = changes.rows().map(bytes).sum::<u64>().clamp(1 << 20, 64 << 20);
+        let probe = || -> io::Result<()> {
+            let file = fs::OpenOptions::new()
+                .write(true)
+                .open(self.dir.join(DATA_FILE))?;
+            let end = file.metadata()?.len();
+            let zeros = [0; 64 << 10];
+            let mut written = Ok(());
+            let mut at = end;
+            while written.is_ok() && at < end + needed {
+                written = file.write_all_at(&zeros, at);
+                at += zeros.len() as u64;
+            }
+            file.set_len(end)?;
+            written
+        };
+        probe().is_err_and(|error| crate::error::io_kind(&error) == ErrorKind::Full)
     }
 
     /// An environment whose meta page could not be written refuses everything from then on, reads too. What it holds is as
