@@ -5,6 +5,7 @@ use crate::{
     guard::ReadAccess,
     inner::Inner,
     query::{self, Answer},
+    view::Budget,
 };
 use quintet_core::Seq;
 use serde_json::Value;
@@ -70,6 +71,20 @@ impl Reader {
         self.access(path, None, |view| view.get_json(path))
     }
 
+    /// As [`get_json`](Self::get_json) if that takes no more than `max_bytes` of rows, names included; `None` = it takes
+    /// more. For a thread that must not be held up: what is beyond is not looked at.
+    ///
+    /// # Errors
+    /// As [`get_json`](Self::get_json).
+    pub fn get_small_json(&self, path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, TreeError> {
+        self.access(path, None, |view| {
+            match view.get_json_within(path, &mut Budget::of(max_bytes)) {
+                Err(TreeError::TooLarge { .. }) => Ok(None),
+                answer => answer.map(Some),
+            }
+        })
+    }
+
     /// The document's text and its tag, of the same moment.
     ///
     /// # Errors
@@ -128,7 +143,8 @@ impl Reader {
 
     /// Begins a watch on `path`: what is there now, then every later change once, in commit order. With `after`, the number
     /// of the last write that an earlier watch saw, it goes on right behind that and answers no first document, if the
-    /// writes in between are still retained. A guard is asked at each read, not at each event.
+    /// writes in between are still retained. A guard is asked at each read, not at each event: see
+    /// [`Watch::depends_on_state`].
     ///
     /// # Errors
     /// [`TreeError::Busy`] when there are `max_watches`; [`TreeError::Closed`]; as [`get`](Self::get).
@@ -140,6 +156,12 @@ impl Reader {
     /// Asks the guard whether `path` may be read.
     pub(crate) fn may_read(&self, path: &Path) -> Result<(), TreeError> {
         self.access(path, None, |_| Ok(()))
+    }
+
+    /// Whether the guard's answer about reading `path` can change with the tree or the time.
+    pub(crate) fn depends_on_state(&self, path: &Path) -> bool {
+        let guard = self.guard.as_ref();
+        guard.is_some_and(|guard| guard.read_depends_on_state(path))
     }
 
     /// Several reads of one moment. The snapshot ends with the call; no guard is asked.

@@ -81,14 +81,19 @@ impl<'a> View<'a> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_json(&self, path: &Path) -> Result<Vec<u8>, TreeError> {
+        self.get_json_within(path, &mut Budget::new(self.config))
+    }
+
+    /// As [`get_json`](Self::get_json), out of a budget.
+    pub(crate) fn get_json_within(&self, path: &Path, budget: &mut Budget) -> Result<Vec<u8>, TreeError> {
         let node = leaf_key(path);
         if let Some(bytes) = long::get(self.rows, &node)? {
+            budget.spend(&node, &bytes)?;
             let mut text = Vec::with_capacity(bytes.len() + 16);
             write_scalar(&mut text, &bytes)?;
             return Ok(text);
         }
         let mut text = Text::default();
-        let mut budget = Budget::new(self.config);
         let _all = long::scan(self.rows, &node, &end_of(&node), Way::Up, &mut |key, value| {
             let rest = &key[node.len()..];
             budget.spend(rest, value)?;
@@ -296,10 +301,11 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            spent: 0,
-            max: config.max_read_bytes,
-        }
+        Self::of(config.max_read_bytes)
+    }
+
+    pub(crate) fn of(max: u64) -> Self {
+        Self { spent: 0, max }
     }
 
     pub(crate) fn spend(&mut self, key: &[u8], value: &[u8]) -> Result<(), TreeError> {

@@ -35,7 +35,13 @@ fn text_is_what_the_document_would_print() {
         let mut out = Vec::new();
         tree.reader().export(&path(at), &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), text(&tree, at), "{at}");
+        let small = tree.reader().get_small_json(&path(at), 1 << 20).unwrap();
+        assert_eq!(small, Some(text(&tree, at).into_bytes()), "{at}");
     }
+    let small = |at: &str, max_bytes| tree.reader().get_small_json(&path(at), max_bytes).unwrap();
+    assert_eq!(small("d", 100), None, "more than was asked for");
+    assert_eq!(small("d/list/0", 1), None);
+    assert_eq!(small("nothing", 0), Some(b"null".to_vec()));
     assert_eq!(
         text(&tree, "d/list"),
         r#"[1,null,[true,{"x":[0.5,"ü\"\n"]}],{"3":1}]"#

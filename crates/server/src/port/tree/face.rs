@@ -6,7 +6,7 @@ use super::{
     params::{Params, Print},
 };
 use crate::{
-    auth::Tokens,
+    auth::{Mode, Tokens},
     config::TreeConfig,
     engine::tree::TreeEngine,
     port::{
@@ -22,16 +22,27 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use quintet_core::{
-    Deadline, Error, ErrorKind, SystemClock,
+    Clock, Deadline, ErrorKind, SystemClock,
     auth::{Authenticator, Principal, bearer},
 };
-use quintet_tree::{Guard, Priority, Reader, Value, Write, parse_json};
-use std::{sync::Arc, time::Duration};
+use quintet_tree::{Guard, Path, Priority, Reader, Value, Write, parse_json};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 /// Documents up to this size are parsed where they come in; larger ones would hold up other connections.
 const INLINE_BYTES: usize = 64 << 10;
 /// How long a read may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Reads of at most this much are done where they come in: that is shorter than the way to another thread.
+const NOW_BYTES: u64 = 64 << 10;
+/// One that took longer had to wait for the disk, or its rules are long: then others are not done there for a while.
+const NOW_TIME: Duration = Duration::from_millis(1);
+const NOT_NOW: Duration = Duration::from_secs(1);
 
 /// The port's shared state. Clones share it.
 #[derive(Clone)]
@@ -45,6 +56,9 @@ struct Inner {
     life: Life,
     bodies: BodyBudget,
     makes_tokens: bool,
+    began: Instant,
+    /// Until when, counted from `began` in ms, no read is done where it comes in.
+    not_now_ms: AtomicU64,
 }
 
 /// Who asks, and what decides about it.
@@ -62,6 +76,8 @@ impl Face {
                 life,
                 bodies: BodyBudget::new(config.body_memory.0),
                 makes_tokens: config.makes_tokens,
+                began: SystemClock.now(),
+                not_now_ms: AtomicU64::new(0),
             }),
         }
     }
@@ -87,48 +103,55 @@ impl Face {
         self.inner.makes_tokens
     }
 
-    /// Who asks: by the `Authorization` header, or else by the parameter.
-    pub(super) fn principal(&self, headers: &HeaderMap, params: &Params) -> Result<Principal, Problem> {
-        let header = headers.get(header::AUTHORIZATION).map(|value| {
-            value.to_str().ok().and_then(bearer).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Unauthenticated,
-                    "the Authorization header is not `Bearer` and a token",
-                )
-            })
-        });
-        // With authentication off nothing that is presented is looked at, not even whether it has a shape.
-        let presented = match header {
-            Some(Err(error)) if self.inner.tokens.mode() != crate::auth::Mode::Off => {
-                return Err(error.into());
-            }
-            Some(Ok(token)) => Some(token),
-            _ => params.token.as_deref(),
+    /// What is presented: in the `Authorization` header, or else in the parameter. With authentication off nothing is
+    /// looked at, not even whether it has a shape.
+    pub(super) fn presented<'r>(
+        &self,
+        headers: &'r HeaderMap,
+        params: &'r Params,
+    ) -> Result<Option<&'r str>, Problem> {
+        if self.inner.tokens.mode() == Mode::Off {
+            return Ok(None);
+        }
+        let Some(header) = headers.get(header::AUTHORIZATION) else {
+            return Ok(params.token.as_deref());
         };
+        match header.to_str().ok().and_then(bearer) {
+            Some(token) => Ok(Some(token)),
+            None => Err(Problem::new(
+                ErrorKind::Unauthenticated,
+                "the Authorization header is not `Bearer` and a token",
+            )),
+        }
+    }
+
+    /// Who asks.
+    pub(super) fn principal(&self, headers: &HeaderMap, params: &Params) -> Result<Principal, Problem> {
+        let presented = self.presented(headers, params)?;
         Ok(self.inner.tokens.authenticate(presented)?)
     }
 
     /// Who asks, with what decides about reading; without rules the role does.
     pub(super) fn to_read(&self, headers: &HeaderMap, params: &Params) -> Result<Access, Problem> {
-        let access = self.access(headers, params)?;
-        if access.guard.is_none() {
-            access.principal.check_read()?;
+        self.to_read_as(self.principal(headers, params)?)
+    }
+
+    /// The same about somebody who is known.
+    pub(super) fn to_read_as(&self, principal: Principal) -> Result<Access, Problem> {
+        let guard = self.inner.engine.guard(&principal)?;
+        if guard.is_none() {
+            principal.check_read()?;
         }
-        Ok(access)
+        Ok(Access { principal, guard })
     }
 
     /// Who asks, with what decides about writing.
     pub(super) fn to_write(&self, headers: &HeaderMap, params: &Params) -> Result<Access, Problem> {
-        let access = self.access(headers, params)?;
-        if access.guard.is_none() {
-            access.principal.check_write()?;
-        }
-        Ok(access)
-    }
-
-    fn access(&self, headers: &HeaderMap, params: &Params) -> Result<Access, Problem> {
         let principal = self.principal(headers, params)?;
         let guard = self.inner.engine.guard(&principal)?;
+        if guard.is_none() {
+            principal.check_write()?;
+        }
         Ok(Access { principal, guard })
     }
 
@@ -140,6 +163,23 @@ impl Face {
         let pool = self.inner.engine.tree().pool();
         pool.run(Priority::Read, Some(Deadline::after(&SystemClock, PATIENCE)), job)?
             .await?
+    }
+
+    /// The document as text, where it is small and reads have been quick; `None` = by the pool.
+    pub(super) fn read_now(&self, reader: &Reader, path: &Path) -> Option<Result<Vec<u8>, Problem>> {
+        let inner = &self.inner;
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let begun = SystemClock.now();
+        if ms(begun.saturating_duration_since(inner.began)) < inner.not_now_ms.load(Ordering::Relaxed) {
+            return None;
+        }
+        let answer = reader.get_small_json(path, NOW_BYTES);
+        let ended = SystemClock.now();
+        if ended.saturating_duration_since(begun) > NOW_TIME {
+            let until = ended.saturating_duration_since(inner.began) + NOT_NOW;
+            inner.not_now_ms.store(ms(until), Ordering::Relaxed);
+        }
+        answer.map_err(Problem::from).transpose()
     }
 
     /// The whole body as JSON.
@@ -193,11 +233,15 @@ impl Access {
 
 /// A value as the answer of a request.
 pub(super) fn answer(print: Print, value: &Value) -> Response {
-    let text = match print {
-        Print::Silent => return StatusCode::NO_CONTENT.into_response(),
-        Print::Plain => value.to_string(),
-        Print::Pretty => format!("{value:#}"),
-    };
+    match print {
+        Print::Silent => StatusCode::NO_CONTENT.into_response(),
+        Print::Plain => json_text(value.to_string()),
+        Print::Pretty => json_text(format!("{value:#}")),
+    }
+}
+
+/// A value's text as the answer of a request.
+pub(super) fn json_text(text: impl Into<Body>) -> Response {
     let content_type = HeaderValue::from_static("application/json; charset=utf-8");
-    ([(header::CONTENT_TYPE, content_type)], Body::from(text)).into_response()
+    ([(header::CONTENT_TYPE, content_type)], text.into()).into_response()
 }

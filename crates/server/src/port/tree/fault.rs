@@ -19,7 +19,7 @@ const DENIED: &str = "Permission denied";
 
 /// The layer.
 pub(super) async fn dress(request: Request, next: Next) -> Response {
-    let what = format!("{} {}", request.method(), request.uri().path());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(
@@ -31,7 +31,7 @@ pub(super) async fn dress(request: Request, next: Next) -> Response {
         .or_insert(HeaderValue::from_static("no-cache"));
     let failed = response.status().is_client_error() || response.status().is_server_error();
     if failed && response.extensions().get::<Dressed>().is_none() {
-        return render(response, &what);
+        return render(response, &format!("{method} {}", uri.path()));
     }
     response
 }
@@ -50,6 +50,10 @@ fn render(response: Response, what: &str) -> Response {
         }
         None => format!("{what}: {}", parts.status.canonical_reason().unwrap_or("error")),
     };
+    if parts.status == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer");
+        parts.headers.insert(header::WWW_AUTHENTICATE, scheme);
+    }
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(
         header::CONTENT_TYPE,

@@ -1,6 +1,11 @@
 //! The plain face: `GET`, `PUT` and `DELETE` of a path, 404 for what is not there, and `/.watch` for its changes.
 
-use super::{face, face::Face, params::Params, stream};
+use super::{
+    face,
+    face::Face,
+    params::{Params, Print},
+    stream,
+};
 use crate::port::problem::Problem;
 use axum::{
     extract::Request,
@@ -18,13 +23,20 @@ pub(super) async fn serve(face: Face, path: Path, request: Request) -> Result<Re
         Method::GET | Method::HEAD => {
             let access = face.to_read(request.headers(), &params)?;
             let reader = access.reader(face.engine());
+            if params.print == Print::Plain
+                && let Some(text) = face.read_now(&reader, &path)
+            {
+                let text = text?;
+                return if text == b"null" {
+                    Err(nothing(&path))
+                } else {
+                    Ok(face::json_text(text))
+                };
+            }
             face.read(move || {
                 let value = reader.get(&path)?;
                 if value.is_null() {
-                    return Err(Problem::new(
-                        ErrorKind::NotFound,
-                        format!("there is nothing at {path}"),
-                    ));
+                    return Err(nothing(&path));
                 }
                 Ok(face::answer(params.print, &value))
             })
@@ -53,6 +65,10 @@ pub(super) async fn watch(face: Face, path: Path, request: Request) -> Result<Re
         Method::GET => stream::plain(face, path, params, request.headers()).await,
         _ => Err(not_allowed("GET, OPTIONS")),
     }
+}
+
+fn nothing(path: &Path) -> Problem {
+    Problem::new(ErrorKind::NotFound, format!("there is nothing at {path}"))
 }
 
 fn not_allowed(allowed: &'static str) -> Problem {

@@ -1,11 +1,11 @@
 //! Firebase's REST protocol: one place per request, its value as JSON.
 //!
-//! A read runs in a snapshot on the pool of threads for engine calls. A write is sent to the tree's writer and waited for
-//! without a thread; it is answered when it is on stable storage.
+//! A small document is read where its request comes in; every other read runs in a snapshot on the tree's pool. A write is
+//! sent to the tree's writer and waited for without a thread; it is answered when it is on stable storage.
 
 use super::{
     face::{self, Access, Face},
-    params::Params,
+    params::{Params, Print},
     stream,
 };
 use crate::port::{dress::Dressed, problem::Problem};
@@ -104,6 +104,16 @@ async fn read(face: Face, path: Path, params: Params, headers: &HeaderMap) -> Re
         .and_then(|tag| tag.to_str().ok())
         .map(|tag| tag.trim().trim_matches('"').to_owned());
     let reader = access.reader(face.engine());
+    let is_plain = params.query.is_none() && !wants_tag && !params.is_shallow;
+    if is_plain && params.print == Print::Plain {
+        return match face.read_now(&reader, &path) {
+            Some(text) => Ok(face::json_text(text?)),
+            None => {
+                let text = face.read(move || Ok(reader.get_json(&path)?)).await?;
+                Ok(face::json_text(text))
+            }
+        };
+    }
     face.read(move || {
         if let Some(query) = &params.query {
             let answer = reader.query(&path, query)?;

@@ -2,7 +2,8 @@
 //!
 //! A stream is a task and the watch's bounded queue, no thread. It begins with the value, then brings each change once. A
 //! client that is too slow is sent the value again instead of what it missed. A stream ends when the server drains, when the
-//! token expires (`auth_revoked`) and when new rules no longer allow it (`cancel`).
+//! token expires or is no longer accepted (`auth_revoked`), and when the rules no longer allow it (`cancel`): because there
+//! are new ones, or because they look at the tree or the time, and then they are asked before each event.
 
 use super::{
     face::{Access, Face},
@@ -17,7 +18,10 @@ use axum::{
     },
 };
 use futures_util::stream;
-use quintet_core::{Clock, ErrorKind, Seq, SystemClock, auth::Principal};
+use quintet_core::{
+    Clock, ErrorKind, Seq, SystemClock,
+    auth::{Authenticator, Principal},
+};
 use quintet_tree::{EventKind, Initial, Next, Path, TreeError, Watch};
 use serde_json::json;
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
@@ -39,8 +43,27 @@ enum Style {
 enum Step {
     Said(Option<Next>),
     RulesChanged,
+    TokensChanged,
     Expired,
     Draining,
+}
+
+/// What a stream was let in with, and what tells that this may count no longer. Made before anybody is asked, so that no
+/// change goes unseen.
+struct Ticket {
+    token: Option<String>,
+    rules: Receiver<u64>,
+    tokens: Receiver<u64>,
+}
+
+impl Ticket {
+    fn of(face: &Face, headers: &HeaderMap, params: &Params) -> Result<Self, Problem> {
+        Ok(Self {
+            token: face.presented(headers, params)?.map(str::to_owned),
+            rules: face.engine().rule_changes(),
+            tokens: face.tokens().changes(),
+        })
+    }
 }
 
 /// A stream of Firebase's protocol.
@@ -55,8 +78,9 @@ pub(super) async fn firebase(
             "a stream is of a whole place: without a query and without `shallow`",
         ));
     }
+    let ticket = Ticket::of(&face, headers, &params)?;
     let access = face.to_read(headers, &params)?;
-    open(face, path, access, None, Style::Firebase).await
+    open(face, path, access, ticket, None, Style::Firebase).await
 }
 
 /// A stream of the plain face, which may go on after `Last-Event-ID`.
@@ -66,6 +90,7 @@ pub(super) async fn plain(
     params: Params,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
+    let ticket = Ticket::of(&face, headers, &params)?;
     let access = face.to_read(headers, &params)?;
     let after = match headers.get("last-event-id") {
         None => None,
@@ -76,24 +101,24 @@ pub(super) async fn plain(
             })?))
         }
     };
-    open(face, path, access, after, Style::Plain).await
+    open(face, path, access, ticket, after, Style::Plain).await
 }
 
 async fn open(
     face: Face,
     path: Path,
     access: Access,
+    ticket: Ticket,
     after: Option<Seq>,
     style: Style,
 ) -> Result<Response, Problem> {
-    let rules = face.engine().rule_changes();
     let (initial, watch) = begin(&face, &path, &access, after).await?;
     let mut live = Live {
         face,
         path,
         principal: access.principal,
         watch: Some(watch),
-        rules,
+        ticket,
         seen: after.unwrap_or_default(),
         style,
         ready: VecDeque::new(),
@@ -131,7 +156,7 @@ struct Live {
     principal: Principal,
     /// `None` = the stream has ended.
     watch: Option<Watch>,
-    rules: Receiver<u64>,
+    ticket: Ticket,
     /// The last write that was sent.
     seen: Seq,
     style: Style,
@@ -146,6 +171,9 @@ impl Live {
             }
             match self.step().await? {
                 Step::Said(Some(Next::Event(event))) => {
+                    if !self.is_still_allowed().await {
+                        continue;
+                    }
                     let kind = match event.kind() {
                         EventKind::Put => "put",
                         EventKind::Patch => "patch",
@@ -155,7 +183,8 @@ impl Live {
                 Step::Said(Some(Next::Overflow)) => self.catch_up().await,
                 Step::Said(None) | Step::Draining => self.watch = None,
                 Step::RulesChanged => self.ask_again().await,
-                Step::Expired => self.end("auth_revoked", "\"credential is no longer valid\""),
+                Step::TokensChanged => self.present_again().await,
+                Step::Expired => self.revoke(),
             }
         }
     }
@@ -180,7 +209,8 @@ impl Live {
             biased;
             () = self.face.life().draining() => Step::Draining,
             () = expiry => Step::Expired,
-            Ok(()) = self.rules.changed() => Step::RulesChanged,
+            Ok(()) = self.ticket.tokens.changed() => Step::TokensChanged,
+            Ok(()) = self.ticket.rules.changed() => Step::RulesChanged,
             next = watch.next() => Step::Said(next),
         })
     }
@@ -202,6 +232,43 @@ impl Live {
     fn end(&mut self, kind: &str, data: &str) {
         self.watch = None;
         self.ready.push_back(Sent::default().event(kind).data(data));
+    }
+
+    fn revoke(&mut self) {
+        self.end("auth_revoked", "\"credential is no longer valid\"");
+    }
+
+    /// The secrets were read again: is what was presented still accepted, and as the same?
+    async fn present_again(&mut self) {
+        match self.face.tokens().authenticate(self.ticket.token.as_deref()) {
+            Err(_refused) => self.revoke(),
+            Ok(same) if same == self.principal => {}
+            Ok(other) => {
+                self.principal = other;
+                self.ask_again().await;
+            }
+        }
+    }
+
+    /// Asks the rules again where their answer depends on more than who asks; ends the stream when it is no.
+    async fn is_still_allowed(&mut self) -> bool {
+        let Some(watch) = self.watch.take_if(|watch| watch.depends_on_state()) else {
+            return true;
+        };
+        let asked = self.face.read(move || {
+            watch.check()?;
+            Ok(watch)
+        });
+        match asked.await {
+            Ok(watch) => {
+                self.watch = Some(watch);
+                true
+            }
+            Err(problem) => {
+                self.fail(&problem);
+                false
+            }
+        }
     }
 
     /// The client was too slow: it gets the value again.
@@ -229,12 +296,9 @@ impl Live {
     /// Other rules are in force: a watch under them, right behind the last event.
     async fn ask_again(&mut self) {
         self.watch = None;
-        let access = match self.face.engine().guard(&self.principal) {
-            Ok(guard) => Access {
-                principal: self.principal.clone(),
-                guard,
-            },
-            Err(error) => return self.fail(&Problem::from(error)),
+        let access = match self.face.to_read_as(self.principal.clone()) {
+            Ok(access) => access,
+            Err(problem) => return self.fail(&problem),
         };
         match begin(&self.face, &self.path, &access, Some(self.seen)).await {
             Ok((initial, watch)) => {

@@ -1,6 +1,7 @@
 //! The tree's port, black box: Firebase's protocol, the plain face, streams, rules and tokens, and what survives a kill.
 
 mod document;
+mod limits;
 mod rules;
 
 use crate::client::{Client, Reply};
@@ -44,6 +45,8 @@ fn refused(
 ) -> (u16, String) {
     let reply = call(address, method, path, headers, body);
     assert!(reply.status >= 400, "{method} {path}: {reply:?}");
+    let scheme = reply.header("www-authenticate");
+    assert_eq!(scheme, (reply.status == 401).then_some("Bearer"), "{reply:?}");
     let error = json_of(&reply)["error"]
         .as_str()
         .expect("{\"error\": …}")

@@ -192,6 +192,100 @@ fn rules_that_are_put_stay_in_force_after_a_kill() {
 }
 
 #[test]
+fn a_condition_shows_nothing_that_may_not_be_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = rules(
+        dir.path(),
+        r#"{"rules": {"box": {".write": true}, "open": {".read": true, ".write": true}}}"#,
+    );
+    let server = with_tokens(&dir.path().join("data"), &file, "optional");
+    let tree = server.tree();
+    let admin = "Authorization: Bearer the-admin-token-1\r\n";
+    let all = r#"{"box": "a secret", "shut": "a secret", "open": 1}"#;
+    assert_eq!(call(tree, "PUT", "/.json", admin, Some(all)).status, 200);
+    let asking = format!("{admin}X-Firebase-ETag: true\r\n");
+    let known = call(tree, "GET", "/box.json", &asking, None);
+    let right = format!("if-match: {}\r\n", known.header("etag").expect("a tag"));
+    for path in ["/box.json", "/shut.json"] {
+        for tag in ["if-match: x\r\n", &right] {
+            for method in ["PUT", "DELETE"] {
+                let body = (method == "PUT").then_some("2");
+                let answer = call(tree, method, path, tag, body);
+                assert_eq!(answer.status, 401, "{method} {path} {tag}: {}", answer.text());
+                assert!(!answer.text().contains("secret") && answer.header("etag").is_none());
+            }
+        }
+    }
+    let shown = call(tree, "PUT", "/open.json", "if-match: x\r\n", Some("2"));
+    assert_eq!((shown.status, shown.text()), (412, "1"));
+    server.stop();
+}
+
+#[test]
+fn a_stream_ends_when_the_data_that_its_rule_looks_at_says_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = rules(
+        dir.path(),
+        r#"{"rules": {"room": {".read": "root.child('members').hasChild(auth.uid)"}}}"#,
+    );
+    let server = with_tokens(&dir.path().join("data"), &file, "optional");
+    let tree = server.tree();
+    let admin = "Authorization: Bearer the-admin-token-1\r\n";
+    let write = |path: &str, body: &str| {
+        assert_eq!(call(tree, "PUT", path, admin, Some(body)).status, 200);
+    };
+    write("/members/ada.json", "true");
+    let ada = token_of(tree, "ada");
+    let mut stream = Stream::open(tree, "/room.json", &format!("{ada}Accept: text/event-stream\r\n"));
+    let mut plain = Stream::open(tree, "/room/.watch", &ada);
+    assert_eq!(stream.event(), put("/", Value::Null));
+    assert_eq!(plain.event(), put("/", Value::Null));
+    write("/room/a.json", "1");
+    assert_eq!(stream.event(), put("/a", json!(1)));
+    assert_eq!(plain.event(), put("/a", json!(1)));
+    write("/members/ada.json", "null");
+    write("/room/b.json", "2");
+    for stream in [&mut stream, &mut plain] {
+        assert_eq!(stream.event(), ("cancel".to_owned(), Value::Null));
+        assert!(stream.next().is_none(), "a cancelled stream ends");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_stream_ends_when_its_token_is_taken_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (admin, reader) = (dir.path().join("admin"), dir.path().join("reader"));
+    std::fs::write(&admin, "the-admin-token-1").expect("written");
+    std::fs::write(&reader, "the-readonly-token").expect("written");
+    let flags = [
+        "--auth",
+        "require",
+        "--auth-admin-token-file",
+        admin.to_str().expect("a path"),
+        "--auth-readonly-token-file",
+        reader.to_str().expect("a path"),
+    ];
+    let server = Server::start_with(&dir.path().join("data"), &flags, &[]);
+    let tree = server.tree();
+    let open = |token: &str| {
+        let headers = format!("Authorization: Bearer {token}\r\nAccept: text/event-stream\r\n");
+        let mut stream = Stream::open(tree, "/a.json", &headers);
+        assert_eq!(stream.event(), put("/", Value::Null));
+        stream
+    };
+    let (mut taken, mut kept) = (open("the-admin-token-1"), open("the-readonly-token"));
+    std::fs::write(&admin, "the-admin-token-2").expect("written");
+    server.signal("HUP");
+    assert_eq!(taken.event().0, "auth_revoked");
+    assert!(taken.next().is_none());
+    let admin = "Authorization: Bearer the-admin-token-2\r\n";
+    assert_eq!(call(tree, "PUT", "/a.json", admin, Some("1")).status, 200);
+    assert_eq!(kept.event(), put("/", json!(1)));
+    server.stop();
+}
+
+#[test]
 fn a_stream_ends_when_its_token_expires() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = rules(dir.path(), r#"{"rules": {".read": "auth != null"}}"#);
