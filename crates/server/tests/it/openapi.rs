@@ -2,9 +2,14 @@
 //! methods; every answer must be one that the document names, of the shape that it gives.
 
 use crate::api::api;
-use crate::client::Client;
+use crate::client::{Client, Reply, call};
 use crate::process::Server;
 use serde_json::{Value, json};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 /// Finds out where a value differs from a schema: the part of JSON Schema that the document uses.
 struct Schemas<'a>(&'a Value);
@@ -114,17 +119,31 @@ impl Operation<'_> {
         }
     }
 
-    fn example(&self) -> Option<Vec<u8>> {
-        let body = self.spec["requestBody"]["content"]["application/json"].as_object()?;
-        Some(body["example"].to_string().into_bytes())
+    /// The body's schema and example, and the bytes that are sent for it: text is sent as it is.
+    fn example(&self) -> Option<(&Value, &Value, Vec<u8>)> {
+        let (media, body) = self.spec["requestBody"]["content"].as_object()?.iter().next()?;
+        let bytes = match body["example"].as_str() {
+            Some(text) if media != "application/json" => text.as_bytes().to_vec(),
+            _ => body["example"].to_string().into_bytes(),
+        };
+        Some((&body["schema"], &body["example"], bytes))
+    }
+
+    /// Whether its answer is a stream of events.
+    fn streams(&self) -> bool {
+        self.spec["responses"]["200"]["content"]["text/event-stream"].is_object()
     }
 
     /// Calls it, and holds the answer to the document.
     fn call(&self, server: &Server, doc: &Value, target: &str, body: Option<&[u8]>) -> u16 {
-        let mut client = Client::connect(server.api()).expect("connected");
-        let reply = client
-            .call(&self.method, target, Some(body.unwrap_or_default()))
-            .expect("an answer");
+        let reply = if self.streams() {
+            streamed(server, target)
+        } else {
+            let mut client = Client::connect(server.api()).expect("connected");
+            client
+                .call(&self.method, target, Some(body.unwrap_or_default()))
+                .expect("an answer")
+        };
         let what = format!("{} {target} -> {} {}", self.method, reply.status, reply.text());
         let responses = &self.spec["responses"];
         let response = responses
@@ -158,6 +177,38 @@ impl Operation<'_> {
     }
 }
 
+/// An answer without a length, read until the server ends it: events keep the pieces that they came in.
+fn streamed(server: &Server, target: &str) -> Reply {
+    let mut socket = TcpStream::connect(server.api()).expect("connected");
+    let patience = Some(Duration::from_secs(30));
+    socket.set_read_timeout(patience).expect("a timeout");
+    write!(
+        socket,
+        "GET {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+    )
+    .expect("sent");
+    let mut text = String::new();
+    socket.read_to_string(&mut text).expect("a stream that ends");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    let mut lines = head.lines();
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .expect("a status");
+    assert!(
+        body.contains("event: started") && body.contains("event: ended"),
+        "{text}"
+    );
+    Reply {
+        status: status.parse().expect("a number"),
+        headers: lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        body: body.as_bytes().to_vec(),
+    }
+}
+
 /// What the examples refer to.
 fn fill(server: &Server) {
     let at = server.api();
@@ -174,6 +225,10 @@ fn fill(server: &Server) {
     assert_eq!(api(at, "PUT", "/v1/vectors/example", spec).0, 201);
     let request = json!({ "ops": [{ "set": { "stock.apples": 7, "stock.plums": 1 } }] });
     assert_eq!(api(at, "POST", "/v1/stm/example/transact", request).0, 200);
+    let workflow = b"steps: [{set: {seen: 1}}]";
+    assert_eq!(call(at, "POST", "/v1/workflows", Some(workflow)).status, 202);
+    // Reads to its end, so the run is over.
+    streamed(server, "/v1/workflows/1/events");
 }
 
 #[test]
@@ -190,7 +245,7 @@ fn every_operation_answers_as_the_document_says() {
             operations.push(Operation { method, path, spec });
         }
     }
-    assert!(operations.len() >= 35, "{} operations", operations.len());
+    assert!(operations.len() >= 40, "{} operations", operations.len());
     // What removes comes last.
     let rank = |operation: &Operation<'_>| {
         ["PUT", "POST", "GET", "DELETE"]
@@ -207,14 +262,13 @@ fn every_operation_answers_as_the_document_says() {
             .filter(|status| *status < 300)
             .collect();
         let example = operation.example();
-        if let Some(body) = &example {
-            let schema = &operation.spec["requestBody"]["content"]["application/json"]["schema"];
-            let body: Value = serde_json::from_slice(body).expect("JSON");
+        if let Some((schema, body, _)) = &example {
             Schemas(&doc)
-                .check(schema, &body, "example")
+                .check(schema, body, "example")
                 .expect("the example fits its schema");
         }
-        let called = operation.call(&server, &doc, &operation.target(false), example.as_deref());
+        let body = example.as_ref().map(|(_, _, bytes)| bytes.as_slice());
+        let called = operation.call(&server, &doc, &operation.target(false), body);
         assert!(
             success.contains(&called),
             "{} {}: {called}",
@@ -228,7 +282,7 @@ fn every_operation_answers_as_the_document_says() {
     }
     for operation in &operations {
         let target = operation.target(false);
-        // A body that is no JSON, and a method that the path does not have.
+        // A body that is neither JSON nor YAML, and a method that the path does not have.
         if operation.example().is_some() {
             assert_eq!(
                 operation.call(&server, &doc, &target, Some(b"{\"no\"")),

@@ -5,10 +5,12 @@
 //! Planning is linear in steps and edges.
 
 mod graph;
+mod labels;
 mod set;
 mod show;
 
 pub(crate) use graph::{Act, Graph, Job, Node};
+use labels::Labels;
 use set::set_process;
 
 use super::{
@@ -69,6 +71,7 @@ impl Plan {
             problems: Problems::default(),
             graphs: Vec::new(),
             flows: HashMap::new(),
+            labels: Labels::default(),
             steps: 0,
         };
         planner.plan(&model);
@@ -124,6 +127,7 @@ struct Planner {
     graphs: Vec<Graph>,
     /// Which graph a flow is.
     flows: HashMap<String, usize>,
+    labels: Labels,
     steps: usize,
 }
 
@@ -267,45 +271,31 @@ impl Planner {
     fn node(&mut self, step: &Step) -> Node {
         let mut node = Node::join();
         node.line = step.place.line;
-        let (label, act) = match &step.action {
-            Action::Process(name) => (name.text.clone(), self.process(step, name)),
-            Action::Set(assignments) => {
-                let label = format!("set@{}", step.place.line);
-                let act = self.set(step, &label, assignments);
-                (label, act)
-            }
-            Action::Flow(name) => (name.text.clone(), self.flow(name)),
-            Action::Steps(block) => (
-                format!("steps@{}", step.place.line),
-                Act::Block(self.inner(block)),
-            ),
+        node.label = self.labels.of(step);
+        node.act = match &step.action {
+            Action::Process(name) => self.process(step, name),
+            Action::Set(assignments) => self.set(step, &node.label, assignments),
+            Action::Flow(name) => self.flow(name),
+            Action::Steps(block) => Act::Block(self.inner(block)),
             Action::If {
                 condition,
                 then,
                 otherwise,
-            } => {
-                let act = Act::If {
-                    condition: condition.clone(),
-                    then: self.inner(then),
-                    otherwise: otherwise.as_ref().map(|block| self.inner(block)),
-                };
-                (format!("if@{}", step.place.line), act)
-            }
+            } => Act::If {
+                condition: condition.clone(),
+                then: self.inner(then),
+                otherwise: otherwise.as_ref().map(|block| self.inner(block)),
+            },
             Action::While {
                 condition,
                 body,
                 max_ops,
-            } => {
-                let act = Act::While {
-                    condition: condition.clone(),
-                    body: self.inner(body),
-                    max_ops: *max_ops,
-                };
-                (format!("while@{}", step.place.line), act)
-            }
+            } => Act::While {
+                condition: condition.clone(),
+                body: self.inner(body),
+                max_ops: *max_ops,
+            },
         };
-        node.label = Arc::from(step.id.as_ref().map_or(label, |id| id.text.clone()));
-        node.act = act;
         node
     }
 

@@ -36,6 +36,9 @@ use std::{
 
 /// How long the driver sleeps at most while something is due: a clock that is not the system's may move meanwhile.
 const LONGEST_NAP: Duration = Duration::from_millis(10);
+/// Steps of the lists under way from which on a further list begins only when nothing else can. Lists that run lists many
+/// at once would otherwise all begin before the first step of them runs.
+const MANY_STEPS: usize = 100_000;
 
 /// How to run a plan.
 pub struct RunOptions<'a> {
@@ -72,6 +75,8 @@ struct Run<'a> {
     frames: Frames,
     /// Steps that may start.
     ready: VecDeque<Turned>,
+    /// Blocks that may begin, and do not while very many are under way. The last is the innermost and begins first.
+    held: Vec<Turned>,
     /// Steps to try again, and when.
     delayed: BinaryHeap<Reverse<(Instant, Turned)>>,
     report: Report,
@@ -100,6 +105,7 @@ impl Plan {
             lanes,
             frames: Frames::default(),
             ready: VecDeque::new(),
+            held: Vec::new(),
             delayed: BinaryHeap::new(),
             report: Report::new(),
             merged: Merged::default(),
@@ -157,17 +163,35 @@ impl Run<'_> {
 
     /// The next step that may start and has where to.
     fn next_ready(&mut self) -> Option<Turned> {
-        let next = *self.ready.front()?;
-        let needs_lane = !self.stopping && matches!(self.frames.act(self.plan, next.turn), Act::Run(_));
-        if needs_lane && !self.lanes.is_free() && !self.is_alone() {
-            return None;
+        // While no step is in a thread there is no use in waiting for one: it then runs here.
+        let has_where_to = self.lanes.is_free() || self.lanes.in_flight() == 0;
+        let has_room = self.frames.steps() < MANY_STEPS;
+        while let Some(next) = self.ready.front() {
+            match self.frames.act(self.plan, next.turn) {
+                _ if self.stopping => {}
+                Act::Join => {}
+                Act::Run(_) if has_where_to => {}
+                Act::Run(_) => return None,
+                Act::Block(_) | Act::If { .. } | Act::While { .. } if has_room => {}
+                Act::Block(_) | Act::If { .. } | Act::While { .. } => {
+                    self.held.extend(self.ready.pop_front());
+                    continue;
+                }
+            }
+            return self.ready.pop_front();
         }
-        self.ready.pop_front()
+        if has_where_to || has_room {
+            return self.held.pop();
+        }
+        None
     }
 
-    /// Whether nothing else runs or could run beside the first step that is ready.
+    /// Whether nothing else runs or could run beside the step that is to start.
     fn is_alone(&self) -> bool {
-        self.ready.len() <= 1 && self.lanes.in_flight() == 0 && self.delayed.is_empty()
+        self.ready.is_empty()
+            && self.held.is_empty()
+            && self.delayed.is_empty()
+            && self.lanes.in_flight() == 0
     }
 
     fn wait(&mut self) {
@@ -224,6 +248,7 @@ impl Run<'_> {
         while let Some(Reverse((_, turned))) = self.delayed.pop() {
             self.ready.push_back(turned);
         }
+        self.ready.extend(self.held.drain(..));
     }
 
     fn begin(&mut self, turned: Turned) {
@@ -310,8 +335,7 @@ impl Run<'_> {
             clock: Arc::clone(clock),
         };
         // One that is alone and has all the time it wants runs here; the others must leave the driver free.
-        let inline =
-            self.ready.is_empty() && self.is_alone() && deadline.is_none() && self.deadline.is_none();
+        let inline = self.is_alone() && deadline.is_none() && self.deadline.is_none();
         let arrived = if inline || !self.lanes.is_free() {
             Some(self.lanes.run_here(turned, task))
         } else {

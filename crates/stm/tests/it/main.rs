@@ -29,5 +29,6 @@ mod typed_anomalies;
 mod typed_ops;
 mod workflow_docs;
 mod workflow_ends;
+mod workflow_hostile;
 mod workflow_refusals;
 mod workflow_run;

@@ -104,6 +104,31 @@ fn a_step_that_takes_too_long_is_undone_even_if_it_never_asks() {
 }
 
 #[test]
+fn steps_go_on_while_every_thread_is_in_a_step_that_was_given_up() {
+    let (clock, meeting) = (Arc::new(ManualClock::new()), Arc::new(Meeting::default()));
+    let mut processes = Processes::new();
+    let (advance, stays) = (Arc::clone(&clock), Arc::clone(&meeting));
+    add(&mut processes, "Stuck", Contract::new(), move |_| {
+        advance.advance(Duration::from_secs(3));
+        stays.attend(2);
+        Ok(())
+    });
+    let plan = plan(
+        "on_failure: all\nsteps:\n- [{process: Stuck, timeout: 2s}, {needs: [], set: {a: 1}}, {needs: [], set: {b: 1}}]",
+        &processes,
+    );
+    let (context, pool) = (Context::new("test"), pool(1));
+    let options = RunOptions {
+        clock,
+        ..RunOptions::default()
+    };
+    let report = plan.run(&context, &pool, options);
+    assert_eq!((report.done, report.failed), (2, 1), "{:?}", failures(&report));
+    assert_eq!(["a", "b"].map(|path| int(&context, path)), [Some(1), Some(1)]);
+    meeting.attend(2);
+}
+
+#[test]
 fn a_run_that_takes_too_long_ends() {
     let clock = Arc::new(ManualClock::new());
     let plan = quick_plan(

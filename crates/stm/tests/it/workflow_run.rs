@@ -437,7 +437,7 @@ fn events_tell_the_whole_story_in_order() {
             "set@2 (line 2) done 1 true",
             "bad (line 2) begins 1",
             "bad (line 2) failed None",
-            "set@2 (line 2) skipped",
+            "set@2#2 (line 2) skipped",
             "ended failed"
         ]
     );
@@ -446,6 +446,31 @@ fn events_tell_the_whole_story_in_order() {
         failures(&report)[0].contains("nothing is at `nowhere`"),
         "{:?}",
         failures(&report)
+    );
+}
+
+#[test]
+fn no_two_steps_are_named_alike() {
+    let mut processes = Processes::new();
+    add(&mut processes, "Work", Contract::new(), |_| Ok(()));
+    let source = "steps: [[Work, Work], [{set: {a: 1}}, {set: {b: a}}], {if: true, then: [Work, {set: {c: nowhere}}]}]";
+    let mut named = Vec::new();
+    let options = RunOptions {
+        observe: Box::new(|event| {
+            if let Event::StepStarted { step, .. } = event {
+                named.push(step.label.to_string());
+            }
+        }),
+        ..RunOptions::default()
+    };
+    let plan = plan(source, &processes);
+    let report = plan.run(&Context::new("test"), &pool(1), options);
+    assert_eq!(named, ["Work", "Work#2", "set@1", "set@1#2", "Work#3", "set@1#3"]);
+    let told = failures(&report).join("");
+    assert!(told.starts_with("set@1#3 (line 1): "), "{told}");
+    assert!(
+        plan.to_string().contains("set@1#2 (hybrid) after Work, Work#2\n"),
+        "{plan}"
     );
 }
 

@@ -96,7 +96,7 @@ impl Graph {
     }
 
     pub(super) fn edge(&mut self, from: usize, to: usize) {
-        // Steps are at most a hundred thousand.
+        // Steps are at most twenty thousand, and a join for each list.
         self.nodes[from].next.push(u32::try_from(to).unwrap_or(u32::MAX));
         self.nodes[to].waits += 1;
     }

@@ -53,14 +53,20 @@ pub(super) struct Finished {
     pub(super) list: Option<List>,
 }
 
-/// Every list that has begun and not ended. Their number is that of steps under way, at most the plan's.
+/// Every list that has begun and not ended.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     frames: Vec<Option<Frame>>,
     free: Vec<u32>,
+    steps: usize,
 }
 
 impl Frames {
+    /// How many steps the lists have together.
+    pub(super) fn steps(&self) -> usize {
+        self.steps
+    }
+
     /// Begins a list; answers the steps of it that wait for nothing.
     pub(super) fn enter(&mut self, plan: &Plan, graph: usize, parent: Option<Turn>, turns: u64) -> Vec<Turn> {
         let nodes = &plan.inner.graphs[graph].nodes;
@@ -73,6 +79,7 @@ impl Frames {
             left: nodes.len(),
             ended: Ended::Done,
         };
+        self.steps += nodes.len();
         let at = match self.free.pop() {
             Some(at) => {
                 self.frames[at as usize] = Some(frame);
@@ -144,6 +151,7 @@ impl Frames {
                 turns: frame.turns,
                 ended: frame.ended,
             });
+            self.steps -= graph.nodes.len();
             self.frames[turn.frame as usize] = None;
             self.free.push(turn.frame);
         }
@@ -152,6 +160,6 @@ impl Frames {
 }
 
 fn narrow(number: usize) -> u32 {
-    // Steps, and frames of them, are at most a hundred thousand.
+    // A plan's steps are at most twenty thousand, and lists under way hold no more than some hundred thousand.
     u32::try_from(number).unwrap_or(u32::MAX)
 }
