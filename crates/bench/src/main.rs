@@ -39,6 +39,9 @@ enum Bench {
         /// How often each subject is measured; the table shows medians.
         #[arg(long, default_value_t = 5)]
         repetitions: usize,
+        /// Only the tables whose titles contain this, such as `workflow` or `10 000 keys`.
+        #[arg(long)]
+        only: Option<String>,
     },
     /// The shard engine: messages a second and round trips, 1 to 64 clients.
     Shard {
@@ -116,7 +119,7 @@ fn main() -> anyhow::Result<()> {
             backend,
             durability,
         } => return blocks::serve(&dir, &backend, &durability),
-        Bench::Stm { repetitions } => stm::run(&stm::Effort::full(repetitions))?,
+        Bench::Stm { repetitions, only } => stm::run(&stm::Effort::full(repetitions), only.as_deref())?,
         Bench::Shard { repetitions } => shard::run(&shard::Effort::full(repetitions))?,
         Bench::Tree { repetitions, dir } => tree::run(&tree::Effort::full(repetitions), &dir)?,
         Bench::Vectors {
@@ -141,7 +144,7 @@ fn main() -> anyhow::Result<()> {
             queue::expect_every_row(&queues)?;
             let stores = blocks::run(&blocks::Effort::smoke(), Path::new("target"))?;
             blocks::expect_every_row(&stores)?;
-            let transactions = stm::run(&stm::Effort::smoke())?;
+            let transactions = stm::run(&stm::Effort::smoke(), None)?;
             stm::expect_every_row(&transactions)?;
             let searches = vectors::run(&vectors::Effort::smoke(), Path::new("target"))?;
             vectors::expect_every_row(&searches)?;

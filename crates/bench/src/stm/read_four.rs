@@ -87,7 +87,7 @@ fn async_stm(threads: usize, each: u64) -> f64 {
     })
 }
 
-pub(super) fn measure(effort: &Effort, threads: usize) -> Vec<Samples> {
+pub(super) fn measure(effort: &Effort, threads: usize) -> anyhow::Result<Vec<Samples>> {
     let each = effort.transactions;
     let runs: [Box<dyn FnMut() -> f64>; 6] = [
         Box::new(move || fast_stm(threads, each)),
@@ -98,5 +98,5 @@ pub(super) fn measure(effort: &Effort, threads: usize) -> Vec<Samples> {
         Box::new(move || ours(Isolation::Raw, threads, each)),
     ];
     let subjects = NAMES.iter().zip(runs).map(|(name, run)| Subject::new(name, run));
-    alternate(subjects.collect(), effort.repetitions)
+    Ok(alternate(subjects.collect(), effort.repetitions))
 }

@@ -30,5 +30,6 @@ mod typed_ops;
 mod workflow_docs;
 mod workflow_ends;
 mod workflow_hostile;
+mod workflow_levels;
 mod workflow_refusals;
 mod workflow_run;
