@@ -78,7 +78,9 @@ fn each(count: usize, item: impl Fn(usize) -> String) -> String {
 }
 
 /// What it is, what becomes of it, and the file.
-const FILES: &[(&str, Fate, fn() -> String)] = &[
+type File = (&'static str, Fate, fn() -> String);
+
+const FILES: &[File] = &[
     ("an alias bomb", Refused, laughs),
     ("a wide alias", Refused, || {
         format!("x: &x [{}]\n{}", "Pay, ".repeat(1000), list(&"*x, ".repeat(900)))
