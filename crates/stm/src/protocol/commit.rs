@@ -166,7 +166,6 @@ pub(crate) fn commit<P: Pending>(
 
 /// The rest of the protocol for one raw write of one variable that the caller has sealed, and found with `word`. `write`
 /// stores the value, which will bear the stamp; if it refuses or panics, nothing has happened.
-#[cfg(not(quintet_loom))]
 #[inline]
 pub(crate) fn commit_one<T, E>(
     domain: &Domain,
@@ -193,7 +192,6 @@ pub(crate) fn commit_one<T, E>(
 }
 
 /// As [`commit_one`], for a `write` that cannot panic. False = it did not write, and nothing has happened.
-#[cfg(not(quintet_loom))]
 #[inline]
 pub(crate) fn commit_plain(
     domain: &Domain,
@@ -213,7 +211,6 @@ pub(crate) fn commit_plain(
 }
 
 /// Step 6 for one variable.
-#[cfg(not(quintet_loom))]
 #[inline]
 fn publish_one(domain: &Domain, slot: &'static Slot, word: Word, (version, stamp): (u64, Stamp), label: u32) {
     if stamp.version() > version {

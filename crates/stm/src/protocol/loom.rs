@@ -7,12 +7,14 @@
 //! | `no_update_is_lost` | a lost update, in safe and hybrid |
 //! | `safe_reads_are_one_moment` | read skew, also in an attempt that will fail |
 //! | `safe_writes_do_not_skew` | write skew |
+//! | `writes_in_place_are_not_lost` | an update lost between a write in place and a commit |
+//! | `safe_glances_are_one_moment` | a glance that sees a later write in place and not an earlier one |
 //! | `a_sleeper_is_woken` | a lost wake-up |
 //! | `an_aged_transaction_wins` | a conflict of an aged transaction with a young one |
 //! | `a_retired_variable_is_not_written` | a late write to a recycled slot |
 
 use super::{
-    commit::{Pending, Refusal, commit},
+    commit::{Pending, Refusal, commit, commit_one, commit_plain},
     domain::Domain,
     read_set::ReadSet,
     slot::Slot,
@@ -196,6 +198,63 @@ fn safe_writes_do_not_skew() {
         let theirs = other.join().unwrap();
         assert!(!(mine && theirs), "both saw zero and both wrote");
         assert_eq!((x.bits(), y.bits()), (u64::from(mine), u64::from(theirs)));
+    });
+}
+
+/// Sets a slot in place once nobody else has sealed it, from what is there.
+fn set_in_place(domain: &Domain, slot: &'static Slot, value: impl Fn(u64) -> u64) {
+    let word = loop {
+        match slot.try_seal() {
+            Some(word) => break word,
+            None => thread::yield_now(),
+        }
+    };
+    assert!(commit_plain(domain, slot, word, 1, || {
+        slot.set_bits(value(slot.bits()));
+        true
+    }));
+}
+
+#[test]
+fn writes_in_place_are_not_lost() {
+    for isolation in [Isolation::Safe, Isolation::Hybrid] {
+        explore(move || {
+            let (domain, x) = (Arc::new(Domain::new(0)), slot());
+            let other = {
+                let domain = Arc::clone(&domain);
+                thread::spawn(move || set_in_place(&domain, x, |now| now + 1))
+            };
+            assert!(add_one(&domain, isolation, x), "the other one writes once");
+            other.join().unwrap();
+            assert_eq!(x.bits(), 2);
+        });
+    }
+}
+
+#[test]
+fn safe_glances_are_one_moment() {
+    explore(|| {
+        let (domain, (x, y)) = (Arc::new(Domain::new(0)), two_slots());
+        let writer = {
+            let domain = Arc::clone(&domain);
+            thread::spawn(move || {
+                set_in_place(&domain, x, |_| 1);
+                let word = y.seal(false).unwrap();
+                let write = |_| {
+                    y.set_bits(1);
+                    Ok::<_, ()>(())
+                };
+                commit_one(&domain, y, word, 1, write).unwrap();
+            })
+        };
+        let mut attempt = Attempt::begin(&domain, Isolation::Safe, false);
+        let mut glance = |slot: &'static Slot| {
+            let Attempt { reads, isolation, .. } = &mut attempt;
+            reads.glance(*isolation, slot, || slot.bits())
+        };
+        let (first, second) = (glance(x), glance(y));
+        assert_ne!((first, second), (Some(0), Some(1)), "there was no such moment");
+        writer.join().unwrap();
     });
 }
 

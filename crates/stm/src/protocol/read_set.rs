@@ -159,7 +159,6 @@ impl ReadSet {
 
     /// As [`read`](Self::read), but at one glance: `None`, and nothing has happened, when a commit is in the way, or the
     /// moment has to move on, or the attempt is aged. Never waits, so a lock may be held that a committer needs.
-    #[cfg(not(quintet_loom))]
     #[inline]
     pub(crate) fn glance<T>(
         &mut self,

@@ -3,6 +3,7 @@
 //! | file | role |
 //! |---|---|
 //! | `run` | the loop: start what is ready, hear of what is done, retry, end |
+//! | `next` | which step may start |
 //! | `ends` | what follows when a step has ended |
 //! | `lanes` | the pool's threads as this run sees them, one step each |
 //! | `frames` | which list of steps is how far, blocks and loops within |
@@ -13,6 +14,7 @@
 mod ends;
 mod frames;
 mod lanes;
+mod next;
 
 use super::{
     Plan, Pool,
@@ -36,10 +38,6 @@ use std::{
 
 /// How long the driver sleeps at most while something is due: a clock that is not the system's may move meanwhile.
 const LONGEST_NAP: Duration = Duration::from_millis(10);
-/// Steps of the lists under way from which on a further list begins only when nothing else can. Lists that run lists many
-/// at once would otherwise all begin before the first step of them runs.
-const MANY_STEPS: usize = 100_000;
-
 /// How to run a plan.
 pub struct RunOptions<'a> {
     /// Ends the run from outside.
@@ -159,39 +157,6 @@ impl Run<'_> {
                 self.arrive(arrived);
             }
         }
-    }
-
-    /// The next step that may start and has where to.
-    fn next_ready(&mut self) -> Option<Turned> {
-        // While no step is in a thread there is no use in waiting for one: it then runs here.
-        let has_where_to = self.lanes.is_free() || self.lanes.in_flight() == 0;
-        let has_room = self.frames.steps() < MANY_STEPS;
-        while let Some(next) = self.ready.front() {
-            match self.frames.act(self.plan, next.turn) {
-                _ if self.stopping => {}
-                Act::Join => {}
-                Act::Run(_) if has_where_to => {}
-                Act::Run(_) => return None,
-                Act::Block(_) | Act::If { .. } | Act::While { .. } if has_room => {}
-                Act::Block(_) | Act::If { .. } | Act::While { .. } => {
-                    self.held.extend(self.ready.pop_front());
-                    continue;
-                }
-            }
-            return self.ready.pop_front();
-        }
-        if has_where_to || has_room {
-            return self.held.pop();
-        }
-        None
-    }
-
-    /// Whether nothing else runs or could run beside the step that is to start.
-    fn is_alone(&self) -> bool {
-        self.ready.is_empty()
-            && self.held.is_empty()
-            && self.delayed.is_empty()
-            && self.lanes.in_flight() == 0
     }
 
     fn wait(&mut self) {
