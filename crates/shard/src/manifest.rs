@@ -4,7 +4,11 @@
 //! inspected. Nothing is called on a shard while it is held, so it cannot take part in a deadlock. `cargo xtask tidy`
 //! refuses a lock in any other file of this crate.
 
-use std::sync::{Mutex, PoisonError};
+#[cfg(quintet_loom)]
+use loom::sync::Mutex;
+#[cfg(not(quintet_loom))]
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 /// Some state behind the lock.
 #[derive(Debug)]
@@ -13,7 +17,7 @@ pub(crate) struct Manifest<T> {
 }
 
 impl<T> Manifest<T> {
-    pub(crate) const fn new(state: T) -> Self {
+    pub(crate) fn new(state: T) -> Self {
         Self {
             state: Mutex::new(state),
         }

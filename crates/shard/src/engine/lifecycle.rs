@@ -1,21 +1,22 @@
 //! [`ShardEngine`]: starts the shards, connects to them, restarts one, drains them all.
 
 use super::{
-    Caller, ClientPort, EngineConfig, Inner, Router, Seat, ShardId, ShardState, ShardStats, State, Table,
+    AtomicU64, Caller, ClientPort, EngineConfig, Inner, Router, Seat, ShardId, ShardState, ShardStats, State,
+    Table,
     stats::Gauges,
     thread::{self, Factory},
 };
 use crate::{ShardError, manifest::Manifest};
-use quintet_core::{Clock, Doorbell, Error, Message, MessageHandler, Parker, Result};
+use quintet_core::{Clock, Connector, Doorbell, Error, Message, MessageHandler, Parker, Result};
 use std::{
     num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::Ordering,
         mpsc::{Receiver, sync_channel},
     },
     task::Waker,
-    thread::Builder,
+    thread::{Builder, JoinHandle},
 };
 
 /// S shards, each a thread that owns its handler.
@@ -64,25 +65,8 @@ impl<M: Message, H: MessageHandler<M> + 'static> ShardEngine<M, H> {
     ) -> Result<Self> {
         config.validate()?;
         let shards = config.shards.get();
-        let seats = (0..shards).map(|_| Seat {
-            state: State::Starting,
-            connector: None,
-            thread: None,
-            gauges: Arc::new(Gauges::new(&*clock)),
-            run: 0,
-            restarting: false,
-        });
-        let table = Table {
-            seats: seats.collect(),
-            closed: false,
-        };
         let engine = Self {
-            inner: Arc::new(Inner {
-                table: Manifest::new(table),
-                runs: (0..shards).map(|_| AtomicU64::new(0)).collect(),
-                clock,
-                config,
-            }),
+            inner: Arc::new(Inner::new(config, clock)),
             factory: Arc::new(factory),
         };
         // All at once: recoveries run side by side. On an error, dropping the engine stops those that serve.
@@ -208,21 +192,9 @@ impl<M: Message, H: MessageHandler<M> + 'static> ShardEngine<M, H> {
     /// # Errors
     /// The first shard's error that ended badly: [`ShardError::Panicked`], or a last commit that failed.
     pub fn shutdown(&self) -> Result<()> {
-        let running: Vec<_> = self.inner.table.with(|table| {
-            table.closed = true;
-            let seats = table.seats.iter_mut();
-            seats
-                .map(|seat| (seat.connector.take(), seat.thread.take()))
-                .collect()
-        });
-        // All are told before any is waited for.
-        for (connector, _) in &running {
-            if let Some(connector) = connector {
-                connector.stop();
-            }
-        }
+        let running = self.inner.stop();
         let mut ended = Ok(());
-        for (shard, (_, thread)) in running.into_iter().enumerate() {
+        for (shard, thread) in running.into_iter().enumerate() {
             let Some(thread) = thread else { continue };
             let _contained = thread.join();
             let end = self.inner.table.with(|table| match &table.seats[shard].state {
@@ -248,6 +220,48 @@ fn wait_for(started: &Receiver<Result<()>>) -> Result<()> {
 }
 
 impl<M: Message> Inner<M> {
+    /// No shard runs yet.
+    pub(super) fn new(config: EngineConfig, clock: Arc<dyn Clock>) -> Self {
+        let shards = config.shards.get();
+        let seats = (0..shards).map(|_| Seat {
+            state: State::Starting,
+            connector: None,
+            thread: None,
+            gauges: Arc::new(Gauges::new(&*clock)),
+            run: 0,
+            restarting: false,
+        });
+        let table = Table {
+            seats: seats.collect(),
+            closed: false,
+        };
+        Self {
+            table: Manifest::new(table),
+            runs: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            clock,
+            config,
+        }
+    }
+
+    /// Nothing starts any more, and every shard is told to end; answers their threads, which are to be waited for.
+    pub(super) fn stop(&self) -> Vec<Option<JoinHandle<()>>> {
+        let running: Vec<_> = self.table.with(|table| {
+            table.closed = true;
+            let seats = table.seats.iter_mut();
+            seats
+                .map(|seat| (seat.connector.take(), seat.thread.take()))
+                .collect()
+        });
+        // All are told before any is waited for.
+        let stop = |(connector, thread): (Option<Connector<M>>, _)| {
+            if let Some(connector) = connector {
+                connector.stop();
+            }
+            thread
+        };
+        running.into_iter().map(stop).collect()
+    }
+
     /// The shard no longer serves.
     pub(super) fn end(&self, shard: ShardId, state: State) {
         self.table.with(|table| {

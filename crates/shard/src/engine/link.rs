@@ -1,10 +1,9 @@
 //! One port's connection to one shard, across the shard's restarts: ids that never repeat, and every request answered.
 
-use super::{Inner, ShardId, stats::Gauges};
+use super::{Inner, Ring, ShardId, stats::Gauges};
 use crate::ShardError;
 use quintet_core::{
     Closed, Completion, Doorbell, ErrorKind, Message, PushError, QueueWorker, RequestId, Worker,
-    rtrb_queue::RtrbQueue,
 };
 use std::{
     num::NonZeroUsize,
@@ -73,7 +72,7 @@ impl<M: Message> Link<M> {
         self.run = run;
         self.base += self.issued;
         self.issued = 0;
-        let connected = connector.connect::<RtrbQueue>(credits, bell.clone());
+        let connected = connector.connect::<Ring>(credits, bell.clone());
         self.connection = connected.ok().map(|worker| Connection {
             worker,
             gauges,

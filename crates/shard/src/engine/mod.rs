@@ -22,13 +22,14 @@ pub use router::{ByKey, Own, RoundRobin, Router, shard_of};
 pub use stats::{ShardState, ShardStats};
 
 use crate::manifest::Manifest;
+#[cfg(quintet_loom)]
+use ::loom::sync::atomic::AtomicU64;
 use quintet_core::{Clock, Connector, Error, Message};
+#[cfg(not(quintet_loom))]
+use std::sync::atomic::AtomicU64;
+
 use stats::Gauges;
-use std::{
-    fmt,
-    sync::{Arc, atomic::AtomicU64},
-    thread::JoinHandle,
-};
+use std::{fmt, sync::Arc, thread::JoinHandle};
 
 /// Names one shard of an engine: 0 to `shards - 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +40,12 @@ impl fmt::Display for ShardId {
         write!(f, "shard {}", self.0)
     }
 }
+
+/// What requests and answers travel through; under loom the one that it can look into.
+#[cfg(not(quintet_loom))]
+type Ring = quintet_core::rtrb_queue::RtrbQueue;
+#[cfg(quintet_loom)]
+type Ring = quintet_core::fake::FakeQueue;
 
 /// What the engine, its threads and its ports share.
 struct Inner<M: Message> {
