@@ -6,9 +6,10 @@
 use super::{Engine, Mount, Part, logs};
 use crate::{config::VectorsConfig, failure::Failure, fsck::Findings, port::metrics::Exposition};
 use quintet_core::{Clock, Deadline, Error, ErrorKind, SystemClock};
+use quintet_log::OsDirectory;
 use quintet_shard::{
     ShardState,
-    vector::{Directories, VectorClient, VectorConfig, VectorError, VectorStore},
+    vector::{Directories, VectorClient, VectorConfig, VectorError, VectorStore, check_cold_files},
 };
 use serde_json::{Value, json};
 use std::{
@@ -143,7 +144,28 @@ pub(crate) fn fsck(data_dir: &Path) -> Result<Option<Findings>, Failure> {
             .filter(|path| path.is_dir()),
     );
     folders.sort_unstable();
-    logs::check("folders of vectors", &folders).map(Some)
+    let mut findings = logs::check("folders of vectors", &folders)?;
+    let mut files = 0;
+    for folder in &folders {
+        let checked = OsDirectory::open(folder).and_then(|folder| check_cold_files(&folder));
+        match checked {
+            Ok(count) => files += count,
+            Err(error) if error.kind() == ErrorKind::Corrupted => {
+                // A damaged snapshot was found before.
+                let fault = format!("{}: {}", folder.display(), error.context());
+                if !findings.faults.contains(&fault) {
+                    findings.faults.push(fault);
+                    findings.fault_count += 1;
+                }
+            }
+            Err(error) => {
+                let folder = folder.display();
+                return Err(Failure::new(format!("cannot check {folder}: {error}")));
+            }
+        }
+    }
+    findings.summary = format!("{}, {files} files of cold points", findings.summary);
+    Ok(Some(findings))
 }
 
 impl Part for Vectors {
@@ -196,6 +218,7 @@ impl Engine for VectorsEngine {
                         "count": info.count,
                         "bytes": info.bytes,
                         "budget_bytes": info.spec.budget_bytes,
+                        "cold_bytes": info.cold_bytes,
                     });
                     (info.name, figures)
                 });
@@ -260,6 +283,18 @@ impl Engine for VectorsEngine {
         let bytes = infos
             .iter()
             .map(|info| ([("collection", &*info.name)], info.bytes));
-        page.gauges("quintet_vectors_memory_bytes", "What its points take.", bytes);
+        page.gauges(
+            "quintet_vectors_memory_bytes",
+            "What each collection takes of its budget.",
+            bytes,
+        );
+        let cold = infos
+            .iter()
+            .map(|info| ([("collection", &*info.name)], info.cold_bytes));
+        page.gauges(
+            "quintet_vectors_cold_bytes",
+            "The files that points were moved to for want of memory.",
+            cold,
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `GET /v1/vectors` | | `{"collections": [name]}` |
 //! | `PUT /v1/vectors/{c}` | `{"dimension", "metric", "budget_bytes"?}` | 201 |
-//! | `GET /v1/vectors/{c}` | | `{"dimension", "metric", "count", "bytes", "budget_bytes"}` |
+//! | `GET /v1/vectors/{c}` | | `{"dimension", "metric", "count", "bytes", "budget_bytes", "cold_bytes"}` |
 //! | `DELETE /v1/vectors/{c}` | | `{"dropped": name}` |
 //! | `PUT /v1/vectors/{c}/points` | `{"points": [{"id", "vector", "payload"?}]}` | `{"stored": n}` |
 //! | `POST /v1/vectors/{c}/get` | `{"ids": [id], "with"?}` | `{"points": [point or null]}` |
@@ -271,6 +271,7 @@ async fn info(State(api): State<Api>, mount: Mounted, Path(name): Path<String>) 
             "count": info.count,
             "bytes": info.bytes,
             "budget_bytes": info.spec.budget_bytes,
+            "cold_bytes": info.cold_bytes,
         })))
     })
     .await

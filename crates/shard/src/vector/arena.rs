@@ -3,8 +3,14 @@
 //! Slots of the open block are used again at once. A sealed block keeps its dead rows until few enough points are left to
 //! move them, see [`Arena::sparse`]; one without any point is given back. Used by the shard's own thread alone.
 
-use crate::vector::block::{Block, Row, Shape};
-use std::{collections::VecDeque, sync::Arc};
+use crate::vector::{
+    block::{Block, Row, Shape},
+    meter::Meter,
+};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+};
 
 #[derive(Debug)]
 pub(crate) struct Arena {
@@ -24,12 +30,24 @@ pub(crate) struct Arena {
     sealed: VecDeque<usize>,
     /// Sealed blocks in which half or more is dead.
     sparse: VecDeque<usize>,
+    /// Sealed blocks in memory, oldest first.
+    hot: VecDeque<usize>,
+    /// Blocks that were given back while somebody, such as the graph, still had them in memory.
+    ghosts: VecDeque<Weak<Block>>,
+    meter: Meter,
     /// A sealed block was given back; whoever sees to that takes the mark away.
     pub(crate) gave_back: bool,
 }
 
 impl Arena {
-    pub(crate) fn new(shape: Shape, shard: usize, run: u64) -> Self {
+    /// `meter` counts the memory of its blocks. `ghosts`: what an earlier run left, see [`left`](Self::left).
+    pub(crate) fn new(
+        shape: Shape,
+        shard: usize,
+        run: u64,
+        meter: Meter,
+        ghosts: VecDeque<Weak<Block>>,
+    ) -> Self {
         Self {
             shape,
             shard,
@@ -41,6 +59,9 @@ impl Arena {
             unused: Vec::new(),
             sealed: VecDeque::new(),
             sparse: VecDeque::new(),
+            hot: VecDeque::new(),
+            ghosts,
+            meter,
             gave_back: false,
         }
     }
@@ -52,12 +73,8 @@ impl Arena {
             self.seal();
         }
         let (number, block) = self.open.get_or_insert_with(|| {
-            let number = self.unused.pop().unwrap_or_else(|| {
-                self.blocks.push(None);
-                self.counts.push(0);
-                self.blocks.len() - 1
-            });
-            (number, Block::new(self.shape, self.shard, self.run))
+            let number = number_for(&mut self.unused, &mut self.blocks, &mut self.counts);
+            (number, Block::new(self.shape, self.shard, self.run, &self.meter))
         });
         let row = self.free.pop().unwrap_or(block.used_rows());
         block.put(row, vector, scale, data);
@@ -67,8 +84,9 @@ impl Arena {
 
     fn seal(&mut self) {
         if let Some((number, block)) = self.open.take() {
-            self.blocks[number] = Some(Arc::new(block));
+            self.blocks[number] = Some(Arc::new(block.seal()));
             self.sealed.push_back(number);
+            self.hot.push_back(number);
             self.free.clear();
         }
     }
@@ -91,8 +109,57 @@ impl Arena {
         }
     }
 
+    /// Takes in a sealed block of this shape that lies in a file, and answers the slot of its first row.
+    pub(crate) fn adopt(&mut self, block: Block) -> usize {
+        let number = number_for(&mut self.unused, &mut self.blocks, &mut self.counts);
+        self.counts[number] = block.live_rows();
+        if self.counts[number] <= self.shape.rows() / 2 {
+            self.sparse.push_back(number);
+        }
+        self.blocks[number] = Some(Arc::new(block));
+        self.sealed.push_back(number);
+        self.shape.slot(number, 0)
+    }
+
+    /// The block that has been in memory longest. One that has no point left comes first: `false` then.
+    pub(crate) fn coolest(&mut self) -> Option<(Arc<Block>, bool)> {
+        while let Some(ghost) = self.ghosts.front() {
+            if let Some(block) = ghost.upgrade() {
+                return Some((block, false));
+            }
+            self.ghosts.pop_front();
+        }
+        let number = *self.hot.front()?;
+        Some((self.blocks[number].clone()?, true))
+    }
+
+    /// What [`coolest`](Self::coolest) answered is not in memory any more.
+    pub(crate) fn cooled(&mut self) {
+        if self.ghosts.pop_front().is_none() {
+            self.hot.pop_front();
+        }
+    }
+
+    /// The blocks in memory that somebody else has, too.
+    pub(crate) fn left(&mut self) -> VecDeque<Weak<Block>> {
+        let mut left = std::mem::take(&mut self.ghosts);
+        let hot = self.hot.iter().filter_map(|number| self.blocks[*number].as_ref());
+        left.extend(
+            hot.filter(|block| Arc::strong_count(block) > 1)
+                .map(Arc::downgrade),
+        );
+        left
+    }
+
     fn give_back(&mut self, number: usize) {
-        self.blocks[number] = None;
+        if let Some(block) = self.blocks[number].take()
+            && block.file().is_none()
+            && Arc::strong_count(&block) > 1
+        {
+            self.ghosts.push_back(Arc::downgrade(&block));
+        }
+        self.ghosts.retain(|ghost| ghost.strong_count() > 0);
+        self.hot.retain(|hot| *hot != number);
         self.gave_back = true;
         self.unused.push(number);
         self.sealed.retain(|sealed| *sealed != number);
@@ -133,6 +200,19 @@ impl Arena {
     }
 }
 
+/// A number for one more block.
+fn number_for(
+    unused: &mut Vec<usize>,
+    blocks: &mut Vec<Option<Arc<Block>>>,
+    counts: &mut Vec<usize>,
+) -> usize {
+    unused.pop().unwrap_or_else(|| {
+        blocks.push(None);
+        counts.push(0);
+        blocks.len() - 1
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +228,7 @@ mod tests {
 
     #[test]
     fn rows_are_aligned_padded_and_used_again() {
-        let mut arena = Arena::new(Shape::new(17, 32 << 10), 0, 0);
+        let mut arena = Arena::new(Shape::new(17, 32 << 10), 0, 0, Meter::default(), VecDeque::new());
         let slots: Vec<usize> = (0..1000).map(|n| put(&mut arena, n)).collect();
         assert_eq!(arena.shape.rows(), 256);
         for (n, slot) in slots.iter().enumerate() {
@@ -157,7 +237,7 @@ mod tests {
             assert_eq!(vector.as_ptr() as usize % 64, 0);
             assert_eq!(vector[..17], [n as f32; 17]);
             assert_eq!(vector[17..], [0.0; 15]);
-            assert_eq!(block.data(row).unwrap().id, (n as u64).into());
+            assert_eq!(block.row(row).unwrap().id, (n as u64).into());
         }
         // 1000 = 3 * 256 + 232: the fourth block is open.
         arena.remove(slots[999]);
@@ -169,14 +249,14 @@ mod tests {
 
     #[test]
     fn a_sealed_block_is_sparse_when_half_is_dead_and_goes_with_its_last_point() {
-        let mut arena = Arena::new(Shape::new(17, 4 << 10), 0, 0);
+        let mut arena = Arena::new(Shape::new(17, 4 << 10), 0, 0, Meter::default(), VecDeque::new());
         let slots: Vec<usize> = (0..40).map(|n| put(&mut arena, n)).collect();
         for slot in &slots[..15] {
             arena.remove(*slot);
         }
         assert!(arena.sparse().is_none());
         let (block, row) = arena.place(slots[3]).unwrap();
-        assert!(block.data(row).is_none() && !block.is_live(row));
+        assert!(block.row(row).is_none() && !block.is_live(row));
         arena.remove(slots[15]);
         assert_eq!(arena.sparse().unwrap().live_rows(), 16);
         for slot in &slots[16..32] {

@@ -46,8 +46,10 @@ pub struct Spec {
     pub dimension: usize,
     /// How nearness is measured.
     pub metric: Metric,
-    /// How many bytes of memory all its points may take together: at least 1 KiB. Vectors that were replaced or deleted
-    /// are not counted; they may take as much again, until half of their block is dead.
+    /// How many bytes of memory it may take, points and graph together: at least 1 KiB. Deleted points count until their
+    /// block is emptied, which is when half of it is dead. When it is used up, the points that came first go to files, which
+    /// are mapped; about 70 bytes a point and the open blocks, one a shard, stay in memory. When these take all of it, or the
+    /// configuration has no cold tier, writes are refused.
     pub budget_bytes: u64,
 }
 
@@ -75,11 +77,13 @@ pub struct Info {
     pub spec: Spec,
     /// How many points it has.
     pub count: u64,
-    /// How many bytes of its budget they take.
+    /// How many bytes of its budget are taken.
     pub bytes: u64,
+    /// The bytes of the files that points were moved to when the budget was used up.
+    pub cold_bytes: u64,
     /// How many points the graph has, those that died since included.
     pub indexed: u64,
-    /// The bytes of the graph's links, which are not part of the budget.
+    /// The bytes of the graph's links; part of `bytes`.
     pub index_bytes: u64,
 }
 

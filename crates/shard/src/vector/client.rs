@@ -5,7 +5,7 @@ use crate::{
     vector::{
         Filter, Hit, Info, Point, PointId, Search, Spec, VectorError, VectorMessage, VectorReply, With,
         catalogue::Collections,
-        entry::Collection,
+        entry::{Collection, Reservation},
         index::Watch,
         message::{Ask, Prepared},
         store::Commons,
@@ -14,6 +14,9 @@ use crate::{
 };
 use quintet_core::{Error, ErrorKind, Result};
 use std::sync::{Arc, atomic::Ordering};
+
+/// How often a write asks shards to make room for it.
+const RESERVE_ATTEMPTS: u32 = 8;
 
 /// One thread's access to a store. Every call blocks until all shards concerned have answered.
 pub struct VectorClient {
@@ -87,6 +90,7 @@ impl VectorClient {
             spec: collection.spec,
             count,
             bytes: collection.used_bytes(),
+            cold_bytes: collection.disk_bytes(),
             indexed: graph.as_ref().map_or(0, |graph| graph.points() as u64),
             index_bytes: graph.as_ref().map_or(0, |graph| graph.link_bytes() as u64),
         })
@@ -96,15 +100,38 @@ impl VectorClient {
     /// durable as configured. Each shard's share is stored whole or not at all.
     ///
     /// # Errors
-    /// [`VectorError::Point`] names what is wrong with which point, [`VectorError::OverBudget`] and
-    /// [`VectorError::Field`] what is wrong with the batch, [`VectorError::IndexBehind`] that it came too early: nothing of
+    /// [`VectorError::Point`] names what is wrong with which point, [`VectorError::OverBudget`],
+    /// [`VectorError::Cooling`] and [`VectorError::Field`] what is wrong with the batch, [`VectorError::IndexBehind`] that it came too early: nothing of
     /// it was stored. [`VectorError::Partial`] when a shard failed.
     pub fn upsert(&mut self, name: &str, points: Vec<Point>) -> Result<usize> {
         let collection = self.collection(name)?;
         let cost = validate::batch(&collection, &self.commons.config, &points)?;
         self.check_waiting(&collection)?;
-        let _reservation = collection.reserve(cost)?;
+        let _reservation = self.reserve(&collection, cost)?;
         self.write(&collection, points, |point| &point.id, Ask::Upsert)
+    }
+
+    /// Sets room for a batch aside; where there is none, shards first move points to files.
+    fn reserve(&mut self, collection: &Arc<Collection>, needed_bytes: u64) -> Result<Reservation> {
+        let mut attempts = 0;
+        loop {
+            let refused = match collection.reserve(needed_bytes) {
+                Ok(reservation) => return Ok(reservation),
+                Err(refused) => refused,
+            };
+            let is_in_vain = !self.commons.config.cold_tier || !collection.could_hold(needed_bytes);
+            // Others may take what was made room for; they all ask for more room than they need.
+            if is_in_vain || attempts == RESERVE_ATTEMPTS {
+                return Err(refused.into());
+            }
+            attempts += 1;
+            for answer in self
+                .caller
+                .broadcast(|_| ask(collection, Ask::Cool(needed_bytes)))
+            {
+                answer?;
+            }
+        }
     }
 
     /// Holds writes back while more points wait for the index than may.

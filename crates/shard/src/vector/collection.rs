@@ -7,20 +7,23 @@ use crate::{
     vector::{
         Filter, Metric, Payload, Point, PointId, With,
         arena::Arena,
-        block::{Block, Row, Shape},
+        block::{Block, Row, Shape, hot_bytes},
+        cold::Shelf,
         entry::Collection,
         index::{Offer, Port, Refused},
+        meter::Charge,
         record::Change,
     },
 };
+use quintet_core::Result;
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::Bound,
     sync::Arc,
 };
 
-/// What a point costs beside its row, payload and name: table entries, in round figures.
-const POINT_OVERHEAD_BYTES: u64 = 160;
+/// What a point costs wherever its block is, beside its name: entries of tables, in round figures.
+const POINT_BYTES: u64 = 64;
 
 /// What is kept of a collection on one shard.
 #[derive(Debug)]
@@ -30,7 +33,8 @@ pub(crate) struct Part {
     pub(super) measure: Measure,
     ids: BTreeMap<PointId, usize>,
     pub(super) arena: Arena,
-    used_bytes: u64,
+    /// What the points take wherever their blocks are.
+    resident: Charge,
     shard: usize,
     indexer: Option<Port>,
     /// Sealed blocks that the indexer was not offered yet.
@@ -41,11 +45,14 @@ pub(crate) struct Part {
     is_recovering: bool,
 }
 
-/// The bytes of a collection's budget that a point takes.
+/// The bytes of a collection's budget that a point takes at first.
 pub(crate) fn cost_bytes(id: &PointId, payload_bytes: usize, dimension: usize) -> u64 {
-    let row_bytes = dimension.next_multiple_of(crate::distance::LANES) * size_of::<f32>();
-    // A payload is held as a tree of nodes: about twice its text. A name is held by the row and by the table.
-    POINT_OVERHEAD_BYTES + (row_bytes + 2 * payload_bytes + id.name_bytes()) as u64
+    resident_bytes(id) + hot_bytes(payload_bytes, dimension)
+}
+
+/// Those that it takes also when its block lies in a file.
+fn resident_bytes(id: &PointId) -> u64 {
+    POINT_BYTES + id.name_bytes() as u64
 }
 
 /// 1 over the length of a vector, which validation has seen to be positive.
@@ -59,6 +66,13 @@ pub(crate) fn scale_of(metric: Metric, vector: &[f32]) -> f32 {
     }
 }
 
+impl Drop for Part {
+    /// Tells the next run of the shard which blocks others, such as the graph, may still have in memory.
+    fn drop(&mut self) {
+        self.collection.leave(self.shard, self.arena.left());
+    }
+}
+
 impl Part {
     pub(crate) fn new(
         collection: Arc<Collection>,
@@ -68,12 +82,13 @@ impl Part {
     ) -> Self {
         let shape = Shape::new(collection.spec.dimension, block_bytes);
         let run = collection.run_of(shard);
+        let meter = collection.hot(shard).clone();
         Self {
             kernel: Kernel::detect(),
             measure: collection.spec.metric.measure(),
             ids: BTreeMap::new(),
-            arena: Arena::new(shape, shard, run),
-            used_bytes: 0,
+            arena: Arena::new(shape, shard, run, meter, collection.take_left(shard)),
+            resident: collection.resident(shard).charge(0),
             indexer,
             offers: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -101,7 +116,6 @@ impl Part {
             // and with what piled up while nothing might move.
             self.tidy_up(2 * count);
         }
-        self.collection.set_stored(self.shard, self.used_bytes);
         self.note_sealed();
         self.collection.set_waiting(self.shard, self.waiting_points());
     }
@@ -154,9 +168,8 @@ impl Part {
             }
         }
         let is_done = |block: &Arc<Block>| block.is_covered() || block.live_rows() == 0;
-        while self.waiting.front().is_some_and(is_done) {
-            self.waiting.pop_front();
-        }
+        // Not from the front only: a block may stay there whose points never change, behind it many that came and went.
+        self.waiting.retain(|block| !is_done(block));
         self.collection.set_waiting(self.shard, self.waiting_points());
         !self.waiting.is_empty() || !self.offers.is_empty()
     }
@@ -164,7 +177,7 @@ impl Part {
     fn upsert(&mut self, point: Point) {
         self.delete(&point.id);
         let payload_bytes = point.payload.as_deref().map_or(0, payload_len);
-        self.used_bytes += cost_bytes(&point.id, payload_bytes, self.collection.spec.dimension);
+        self.resident.add(resident_bytes(&point.id));
         let scale = scale_of(self.collection.spec.metric, &point.vector);
         let row = Row {
             payload: point.payload,
@@ -177,11 +190,7 @@ impl Part {
 
     fn delete(&mut self, id: &PointId) {
         let Some(slot) = self.ids.remove(id) else { return };
-        if let Some((block, row)) = self.arena.place(slot)
-            && let Some(row) = block.data(row)
-        {
-            self.used_bytes -= cost_bytes(&row.id, row.payload_bytes, self.collection.spec.dimension);
-        }
+        self.resident.take(resident_bytes(id));
         self.arena.remove(slot);
     }
 
@@ -192,16 +201,11 @@ impl Part {
                 return false;
             };
             let first = block.first_live();
-            let Some((row, data)) = first.and_then(|row| Some((row, block.data(row)?))) else {
+            let Some((row, data)) = first.and_then(|row| Some((row, block.row(row)?))) else {
                 return false;
             };
             let dimension = self.collection.spec.dimension;
             let (vector, scale) = (block.vector(row)[..dimension].to_vec(), block.scales()[row]);
-            let data = Row {
-                id: data.id.clone(),
-                payload: data.payload.clone(),
-                payload_bytes: data.payload_bytes,
-            };
             let id = data.id.clone();
             let slot = self.arena.insert(&vector, scale, data);
             if let Some(before) = self.ids.insert(id, slot) {
@@ -215,8 +219,58 @@ impl Part {
         self.ids.contains_key(id)
     }
 
-    pub(crate) fn used_bytes(&self) -> u64 {
-        self.used_bytes
+    /// What its blocks take in memory, which is what a snapshot has to hold.
+    pub(crate) fn hot_bytes(&self) -> u64 {
+        self.collection.hot(self.shard).bytes()
+    }
+
+    /// The files that its blocks lie in.
+    pub(crate) fn files(&self) -> impl Iterator<Item = u64> {
+        self.arena.sealed().filter_map(|block| Some(block.file()?.0))
+    }
+
+    /// Moves the oldest blocks to files if the collection has no room for so many bytes more, until there is some to spare.
+    /// Blocks for the disk.
+    ///
+    /// # Errors
+    /// What the disk answers. What was moved before stays there.
+    pub(crate) fn cool(&mut self, shelf: &mut Shelf, needed_bytes: u64) -> Result<()> {
+        if !shelf.is_on() || !self.collection.is_short_of(needed_bytes) {
+            return Ok(());
+        }
+        while self.collection.is_tight_for(needed_bytes)
+            && let Some((block, is_kept)) = self.arena.coolest()
+        {
+            shelf.take(&self.collection, &block, is_kept)?;
+            self.arena.cooled();
+        }
+        Ok(())
+    }
+
+    /// Takes in the points that are left of a block in a file.
+    pub(crate) fn adopt(&mut self, block: Block) {
+        if block.shape != self.arena.shape {
+            // Blocks have another size by now: its points are put into new ones.
+            let dimension = self.collection.spec.dimension;
+            let rows = (0..block.used_rows()).filter_map(|n| Some((n, block.row(n)?)));
+            rows.for_each(|(n, row)| {
+                self.upsert(Point {
+                    id: row.id,
+                    vector: block.vector(n)[..dimension].to_vec(),
+                    payload: row.payload,
+                });
+            });
+            return;
+        }
+        let rows = (0..block.used_rows()).filter_map(|n| Some((n, block.row(n)?.id)));
+        let ids: Vec<(usize, PointId)> = rows.collect();
+        let first = self.arena.adopt(block);
+        for (row, id) in ids {
+            self.delete(&id);
+            self.resident.add(resident_bytes(&id));
+            self.ids.insert(id, first + row);
+        }
+        self.note_sealed();
     }
 
     pub(crate) fn count(&self, filter: Option<&Filter>) -> u64 {
@@ -224,7 +278,7 @@ impl Part {
             return self.ids.len() as u64;
         };
         let count = |block: &Block| {
-            let rows = (0..block.used_rows()).filter_map(|row| block.data(row));
+            let rows = (0..block.used_rows()).filter_map(|row| block.row(row));
             rows.filter(|row| filter.matches(row.payload.as_deref())).count()
         };
         self.arena.blocks().map(count).sum::<usize>() as u64
@@ -232,15 +286,15 @@ impl Part {
 
     pub(crate) fn get(&self, id: &PointId, with: With) -> Option<Point> {
         let (block, number) = self.arena.place(*self.ids.get(id)?)?;
-        let row = block.data(number)?;
+        let row = block.row(number)?;
         Some(Point {
-            id: row.id.clone(),
+            id: row.id,
             vector: if with.vector {
                 block.vector(number)[..self.collection.spec.dimension].to_vec()
             } else {
                 Vec::new()
             },
-            payload: row.payload.clone().filter(|_| with.payload),
+            payload: row.payload.filter(|_| with.payload),
         })
     }
 

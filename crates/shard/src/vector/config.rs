@@ -34,6 +34,13 @@ pub struct VectorConfig {
     /// How many bytes of vectors a block holds, about. Default 512 KiB; 1 KiB to 64 MiB. A block has 16 to 4096 points,
     /// whatever this says. Memory: each collection has one open block a shard, of which only used parts are touched.
     pub block_bytes: usize,
+    /// Whether points go to files, which are mapped, when their collection has no memory left in its budget. Otherwise writes
+    /// are refused then. Default `true`. The system limits how many files are mapped (`vm.max_map_count`, 65 530): two a
+    /// block, so 16 GiB with blocks of 512 KiB. Where files cannot be mapped, as in [`Directories::in_memory`], what goes
+    /// there stays in memory.
+    ///
+    /// [`Directories::in_memory`]: crate::vector::Directories::in_memory
+    pub cold_tier: bool,
     /// How large collections are searched unless `exact` is asked for; `None` = every search is exact. Default: a graph
     /// from 10 000 points on. It lies in memory, and is built again after each opening, in the background: until it has a
     /// point, that is scanned.
@@ -57,6 +64,7 @@ impl Default for VectorConfig {
             max_collections: 1024,
             snapshot_log_bytes: 64 << 20,
             block_bytes: 512 << 10,
+            cold_tier: true,
             index: Some(IndexConfig::default()),
         }
     }

@@ -2,14 +2,17 @@
 //!
 //! Numbers here are hints and limits, each written by one side; what is stored is in the shards.
 
-use crate::vector::{Spec, VectorError, index::Graph};
+use crate::vector::{Spec, VectorError, block::Block, index::Graph, meter::Meter};
 use arc_swap::ArcSwapOption;
 use quintet_core::Error;
-use std::sync::{
-    Arc,
-    atomic::{
-        AtomicU8, AtomicU64,
-        Ordering::{Acquire, Relaxed, Release},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Weak,
+        atomic::{
+            AtomicU8, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -23,10 +26,18 @@ pub(crate) struct Collection {
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) spec: Spec,
-    /// What each shard's points take; written by the shard alone.
-    stored_bytes: Vec<AtomicU64>,
+    /// What the points of each shard take that are in memory, their blocks' dead rows included.
+    hot: Vec<Meter>,
+    /// What each shard's points take in memory wherever they are.
+    resident: Vec<Meter>,
+    /// What the graph's links take.
+    index_bytes: AtomicU64,
+    /// What each shard's cold blocks take of the disk.
+    disk: Vec<Meter>,
     /// What batches on their way may add.
     reserved_bytes: AtomicU64,
+    /// Blocks in memory that an earlier run of each shard left to whoever has them still.
+    left: Vec<ArcSwapOption<VecDeque<Weak<Block>>>>,
     /// How often each shard was opened: blocks of an earlier opening are no longer true.
     runs: Vec<AtomicU64>,
     /// How many of each shard's points wait for the index.
@@ -41,7 +52,11 @@ impl Collection {
             id,
             name,
             spec,
-            stored_bytes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            hot: vec(shards),
+            resident: vec(shards),
+            disk: vec(shards),
+            left: (0..shards).map(|_| ArcSwapOption::empty()).collect(),
+            index_bytes: AtomicU64::new(0),
             reserved_bytes: AtomicU64::new(0),
             runs: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             waiting_points: (0..shards).map(|_| AtomicU64::new(0)).collect(),
@@ -57,6 +72,8 @@ impl Collection {
 
     /// Lets searches follow another graph.
     pub(crate) fn show(&self, graph: Option<Arc<Graph>>) {
+        let link_bytes = graph.as_ref().map_or(0, |graph| graph.link_bytes());
+        self.index_bytes.store(link_bytes as u64, Relaxed);
         self.graph.store(graph);
         if self.is_dropped() {
             self.graph.store(None);
@@ -75,9 +92,8 @@ impl Collection {
             .sum()
     }
 
-    /// A shard begins anew, with nothing stored and nothing of what it had before.
+    /// A shard begins anew, with nothing of what it had before.
     pub(crate) fn begin_run(&self, shard: usize) {
-        self.set_stored(shard, 0);
         self.set_waiting(shard, 0);
         self.runs[shard].fetch_add(1, Release);
     }
@@ -113,12 +129,67 @@ impl Collection {
         self.show(None);
     }
 
-    pub(crate) fn set_stored(&self, shard: usize, bytes: u64) {
-        self.stored_bytes[shard].store(bytes, Relaxed);
+    /// Counts the memory of a shard's blocks.
+    pub(crate) fn hot(&self, shard: usize) -> &Meter {
+        &self.hot[shard]
     }
 
+    /// Counts what a shard's points take wherever their blocks are.
+    pub(crate) fn resident(&self, shard: usize) -> &Meter {
+        &self.resident[shard]
+    }
+
+    /// Counts the files of a shard's cold blocks.
+    pub(crate) fn disk(&self, shard: usize) -> &Meter {
+        &self.disk[shard]
+    }
+
+    /// For a shard that ends: what it leaves in memory.
+    pub(crate) fn leave(&self, shard: usize, blocks: VecDeque<Weak<Block>>) {
+        self.left[shard].store(Some(Arc::new(blocks)));
+    }
+
+    /// For a shard that begins: what the one before left in memory.
+    pub(crate) fn take_left(&self, shard: usize) -> VecDeque<Weak<Block>> {
+        let left = self.left[shard].swap(None);
+        left.map_or_else(VecDeque::new, Arc::unwrap_or_clone)
+    }
+
+    /// What it takes of the disk beside log and snapshots.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        sum(&self.disk)
+    }
+
+    /// The memory that it takes.
     pub(crate) fn used_bytes(&self) -> u64 {
-        self.stored_bytes.iter().map(|bytes| bytes.load(Relaxed)).sum()
+        sum(&self.hot) + self.fixed_bytes()
+    }
+
+    /// The memory that it takes however many blocks are moved to files.
+    fn fixed_bytes(&self) -> u64 {
+        sum(&self.resident) + self.index_bytes.load(Relaxed)
+    }
+
+    /// Whether there is not enough room for so many bytes beside what is on its way already.
+    pub(crate) fn is_short_of(&self, needed_bytes: u64) -> bool {
+        self.claimed_bytes(needed_bytes) > self.spec.budget_bytes
+    }
+
+    /// Whether blocks are to go on moving once there was not enough room: until an eighth of the budget is free, so that not
+    /// every batch has to.
+    pub(crate) fn is_tight_for(&self, needed_bytes: u64) -> bool {
+        let budget_bytes = self.spec.budget_bytes;
+        self.claimed_bytes(needed_bytes) > budget_bytes - budget_bytes / 8
+    }
+
+    /// Whether moving blocks could make room for so many bytes.
+    pub(crate) fn could_hold(&self, needed_bytes: u64) -> bool {
+        self.fixed_bytes().saturating_add(needed_bytes) <= self.spec.budget_bytes
+    }
+
+    fn claimed_bytes(&self, needed_bytes: u64) -> u64 {
+        let claimed = self.used_bytes() + self.reserved_bytes.load(Relaxed);
+        claimed.saturating_add(needed_bytes)
     }
 
     /// Sets room aside for a batch until the guard is dropped; counts replacements as additions.
@@ -141,6 +212,14 @@ impl Collection {
         }
         Ok(reservation)
     }
+}
+
+fn vec(shards: usize) -> Vec<Meter> {
+    (0..shards).map(|_| Meter::default()).collect()
+}
+
+fn sum(meters: &[Meter]) -> u64 {
+    meters.iter().map(Meter::bytes).sum()
 }
 
 /// Room set aside in a collection's budget.

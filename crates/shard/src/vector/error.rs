@@ -40,7 +40,8 @@ pub enum VectorError {
         /// The name.
         name: String,
     },
-    /// The collection's budget does not allow for more.
+    /// The collection's budget does not allow for more: not for the batch at all, or, where points may go to files, not for
+    /// what each takes in memory all the same.
     #[error("collection `{name}`: {needed_bytes} bytes are needed, {used_bytes} of {budget_bytes} are used")]
     OverBudget {
         /// The collection.
@@ -100,6 +101,23 @@ pub enum VectorError {
         /// What was found.
         reason: String,
     },
+    /// A file of the cold tier is not what was written.
+    #[error("{file} is damaged: {reason}")]
+    ColdFile {
+        /// Its name, in its shard's folder.
+        file: String,
+        /// What was found.
+        reason: String,
+    },
+    /// Points could not be moved to a file to make room.
+    #[error("no room could be made by moving points to {file}: {cause}")]
+    Cooling {
+        /// Its name, in its shard's folder.
+        file: String,
+        /// The failure.
+        #[source]
+        cause: Error,
+    },
     /// A change of the manifest failed; whether it is stored shows at the next open.
     #[error("the manifest could not be written ({cause}); reopen the store")]
     Manifest {
@@ -120,6 +138,11 @@ impl VectorError {
         Self::Damaged { what, reason }.into()
     }
 
+    pub(crate) fn cold_file(file: &str, reason: &str) -> Error {
+        let (file, reason) = (file.to_owned(), reason.to_owned());
+        Self::ColdFile { file, reason }.into()
+    }
+
     /// What to act on.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
@@ -128,11 +151,11 @@ impl VectorError {
             Self::NoCollection { .. } => ErrorKind::NotFound,
             Self::CollectionExists { .. } => ErrorKind::AlreadyExists,
             Self::OverBudget { .. } => ErrorKind::Full,
-            Self::Partial { cause, .. } => cause.kind(),
+            Self::Partial { cause, .. } | Self::Cooling { cause, .. } => cause.kind(),
             Self::ShardCount { .. } => ErrorKind::Conflict,
             Self::Locked { .. } | Self::IndexBehind { .. } => ErrorKind::Unavailable,
             Self::GivenUp => ErrorKind::Closed,
-            Self::Damaged { .. } => ErrorKind::Corrupted,
+            Self::Damaged { .. } | Self::ColdFile { .. } => ErrorKind::Corrupted,
             Self::Manifest { .. } => ErrorKind::Poisoned,
         }
     }

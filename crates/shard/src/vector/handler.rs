@@ -9,6 +9,7 @@ use crate::{
     vector::{
         Hit, PointId, VectorConfig, VectorMessage, VectorReply,
         block::Block,
+        cold::Shelf,
         collection::Part,
         entry::Collection,
         index::{Offer, Port, Walk},
@@ -54,6 +55,7 @@ pub struct VectorHandler {
     /// Everything up to here is in `parts`.
     applied: Seq,
     snapshots: Snapshots,
+    shelf: Shelf,
     indexer: Option<Port>,
     walk: Walk,
 }
@@ -93,6 +95,7 @@ impl VectorHandler {
             pending: VecDeque::new(),
             coming: HashMap::new(),
             snapshots: opened.snapshots,
+            shelf: opened.shelf,
             indexer,
             walk: Walk::default(),
         })
@@ -194,8 +197,11 @@ impl VectorHandler {
             }
             let (shard, block_bytes) = (self.shard.0, self.block_bytes);
             let part = self.parts.entry(collection.id);
-            part.or_insert_with(|| Part::new(collection, shard, block_bytes, self.indexer.clone()))
-                .apply(change, may_move);
+            let part =
+                part.or_insert_with(|| Part::new(collection, shard, block_bytes, self.indexer.clone()));
+            part.apply(change, may_move);
+            // If the disk does not take them they stay in memory, and the next write asks again and hears why.
+            let _moved = part.cool(&mut self.shelf, 0);
         }
     }
 
@@ -219,10 +225,18 @@ impl MessageHandler<VectorMessage> for VectorHandler {
             Ask::Upsert(points) => VectorReply::Done(self.upsert(collection, points)?),
             Ask::Delete(ids) => VectorReply::Done(self.delete(collection, ids)?),
             Ask::Forget => {
-                self.parts.remove(&collection.id);
+                if let Some(part) = self.parts.remove(&collection.id) {
+                    self.shelf.forget(part.files());
+                }
                 if let Some(indexer) = &self.indexer {
                     // It forgets what was dropped whenever it is told anything.
                     let _busy = indexer.offer(Offer::Look(collection));
+                }
+                VectorReply::Done(0)
+            }
+            Ask::Cool(needed_bytes) => {
+                if let Some(part) = self.parts.get_mut(&collection.id) {
+                    part.cool(&mut self.shelf, needed_bytes)?;
                 }
                 VectorReply::Done(0)
             }
@@ -282,9 +296,17 @@ impl MessageHandler<VectorMessage> for VectorHandler {
 
     fn maintain(&mut self, budget: Budget) -> Option<Deadline> {
         // A shard that was down when a collection was dropped has not heard of it.
-        self.parts.retain(|_, part| !part.collection.is_dropped());
+        let dropped = self.parts.extract_if(|_, part| part.collection.is_dropped());
+        dropped.for_each(|(_, part)| self.shelf.forget(part.files()));
+        for part in self.parts.values_mut() {
+            // As after a write; here it is the graph that grew.
+            let _moved = part.cool(&mut self.shelf, 0);
+        }
         let mut more = false;
         if !self.snapshots.is_running() {
+            if let Some(named) = self.snapshots.named() {
+                self.shelf.named(named, self.parts.values().flat_map(Part::files));
+            }
             for part in self.parts.values_mut() {
                 more |= part.tidy_up(budget.items.get());
             }

@@ -151,6 +151,8 @@ pub(crate) enum Ask {
     Delete(Vec<PointId>),
     /// The collection was dropped: its memory may go.
     Forget,
+    /// Make room for so many bytes of the collection.
+    Cool(u64),
     Get {
         ids: Vec<PointId>,
         with: With,
@@ -184,7 +186,7 @@ impl Message for VectorMessage {
     fn rank(&self) -> u8 {
         match self.ask {
             Ask::Get { .. } | Ask::Search(_) | Ask::Count(_) | Ask::Scroll { .. } => 0,
-            Ask::Upsert(_) | Ask::Delete(_) | Ask::Forget => 1,
+            Ask::Upsert(_) | Ask::Delete(_) | Ask::Forget | Ask::Cool(_) => 1,
         }
     }
 

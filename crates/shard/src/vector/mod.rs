@@ -7,6 +7,8 @@
 //! A search without a filter in a collection of many points follows a graph, unless `exact` is asked for: it may then miss
 //! some of the nearest, and what it does answer is there, with exactly its score.
 //!
+//! A collection keeps to its budget of memory: what came first moves to files, which are mapped and searched alike.
+//!
 //! ```
 //! use quintet_core::SystemClock;
 //! use quintet_shard::vector::{Directories, Metric, Point, Search, Spec, VectorConfig, VectorStore};
@@ -29,6 +31,7 @@ mod arena;
 mod block;
 mod catalogue;
 mod client;
+mod cold;
 mod collection;
 mod config;
 mod directories;
@@ -36,10 +39,12 @@ mod entry;
 mod error;
 mod filter;
 mod handler;
-#[cfg(test)]
+#[cfg(all(test, not(quintet_loom)))]
 mod handler_tests;
 mod index;
 mod message;
+mod meter;
+mod pages;
 mod point;
 mod record;
 mod recovery;
@@ -59,4 +64,5 @@ pub use handler::VectorHandler;
 pub use index::IndexConfig;
 pub use message::{Hit, Search, VectorMessage, VectorReply, With};
 pub use point::{Payload, Point, PointId};
+pub use recovery::check_cold_files;
 pub use store::VectorStore;

@@ -94,6 +94,27 @@ impl Writer {
     }
 }
 
+/// Adds what is kept of a point beside its vector.
+pub(crate) fn encode_text(bytes: &mut Vec<u8>, id: &PointId, payload: Option<&Payload>) -> Result<()> {
+    let mut writer = Writer {
+        bytes: std::mem::take(bytes),
+    };
+    let written = writer.point(id, &[], payload);
+    *bytes = writer.bytes;
+    written
+}
+
+/// Reads it back: a point without a vector, and its payload's length as text.
+pub(crate) fn decode_text(text: &[u8]) -> Result<(Point, usize)> {
+    let mut reader = Reader { rest: text };
+    let point = reader.point(0)?;
+    if !reader.rest.is_empty() {
+        return Err(damaged(format!("{} bytes are left over", reader.rest.len())));
+    }
+    let payload_bytes = text.len() - id_bytes(&point.id) - 4;
+    Ok((point, payload_bytes))
+}
+
 /// Reads a record: the collection's number, the dimension (0 for deletes) and the change.
 pub(crate) fn decode(record: &[u8]) -> Result<(u64, usize, Change)> {
     let mut reader = Reader { rest: record };

@@ -60,10 +60,10 @@ impl Part {
                 let key = key_of(self.measure, found[n], scale * queries[n].scale);
                 // Dead rows are met here too; few are near enough to be looked at.
                 if nearest[n].may_enter(key)
-                    && let Some(data) = block.data(row)
-                    && passes(search, data)
+                    && let Some(data) = block.row(row)
+                    && passes(search, &data)
                 {
-                    let (id, rest) = (data.id.clone(), (block, row));
+                    let (id, rest) = (data.id, (block, row));
                     nearest[n].offer(Candidate { key, id, rest });
                 }
             }
@@ -93,8 +93,11 @@ pub(crate) fn hit(
 ) -> Option<Hit> {
     let Candidate { key, id, rest } = found;
     let (block, row) = rest;
-    // A block keeps what it had, also when the point was deleted this moment.
-    let data = block.data_of_any(row)?;
+    let mut payload = None;
+    if with.payload {
+        // A block keeps what it had, also when the point was deleted this moment.
+        payload = block.row_of_any(row)?.payload;
+    }
     Some(Hit {
         id,
         score: match measure {
@@ -102,7 +105,7 @@ pub(crate) fn hit(
             // Not -0.0, which would be shown as such.
             Measure::Dot => 0.0 - key,
         },
-        payload: data.payload.clone().filter(|_| with.payload),
+        payload,
         vector: with.vector.then(|| block.vector(row)[..dimension].to_vec()),
         key,
         is_from_index: false,

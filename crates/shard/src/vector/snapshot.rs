@@ -2,7 +2,7 @@
 //!
 //! Sealed blocks are there for anyone to read, so the shard only hands over their handles and a copy of its open blocks, at
 //! most one a collection. The watermark is the position that was applied at that moment, W. The file then holds what was
-//! there at W, except points that were deleted or replaced before the thread came to them; the changes that took them are in
+//! there at W, as points or, where these lie in files, as the files' names, except points that were deleted or replaced before the thread came to them; the changes that took them are in
 //! the log after W, and the log is synced before the file takes its name. So file and log together are the state at the
 //! log's end, wherever the power fails. No point may move between blocks meanwhile: the thread could miss it.
 
@@ -11,6 +11,7 @@ use crate::{
     vector::{
         VectorError,
         block::Block,
+        cold::Reference,
         collection::Part,
         record::Writer,
         recovery::{FILE, head},
@@ -19,6 +20,7 @@ use crate::{
 use quintet_core::{Result, Seq};
 use quintet_log::{Directory, Log, snapshot as file};
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -37,10 +39,12 @@ pub(super) struct Snapshots {
     held_bytes: u64,
     logged_bytes: u64,
     running: Option<Running>,
+    /// The files that the last snapshot names, until they are asked for.
+    named: Option<HashSet<u64>>,
 }
 
 struct Running {
-    thread: Option<JoinHandle<Result<()>>>,
+    thread: Option<JoinHandle<Result<HashSet<u64>>>>,
     holds_bytes: u64,
     given_up: Arc<AtomicBool>,
 }
@@ -69,7 +73,13 @@ impl Snapshots {
             held_bytes,
             logged_bytes,
             running: None,
+            named: None,
         }
+    }
+
+    /// The files that a snapshot names which is durable now and was not when this was asked last.
+    pub(super) fn named(&mut self) -> Option<HashSet<u64>> {
+        self.named.take()
     }
 
     pub(super) fn logged(&mut self, bytes: usize) {
@@ -89,8 +99,9 @@ impl Snapshots {
             return true;
         };
         // Without it the log is only longer; the next attempt is due after as much again.
-        if thread.join().is_ok_and(|written| written.is_ok()) {
+        if let Ok(Ok(named)) = thread.join() {
             self.held_bytes = running.holds_bytes;
+            self.named = Some(named);
         }
         self.running = None;
         false
@@ -106,7 +117,7 @@ impl Snapshots {
         parts: impl Iterator<Item = &'a Part> + Clone,
     ) {
         self.logged_bytes = 0;
-        let holds_bytes = parts.clone().map(Part::used_bytes).sum();
+        let holds_bytes = parts.clone().map(Part::hot_bytes).sum();
         let Ok(shares) = parts.map(share).collect::<Result<Vec<_>>>() else {
             return;
         };
@@ -115,9 +126,10 @@ impl Snapshots {
         let thread = Builder::new()
             .name(format!("snapshot-{}", place.0.0))
             .spawn(move || {
-                write(place, &*directory, &log, applied, &shares, &stop)?;
+                let named = write(place, &*directory, &log, applied, &shares, &stop)?;
                 // A failure leaves files that the next open removes; a poisoned log says so to the next write.
-                log.truncate(applied)
+                let _longer = log.truncate(applied);
+                Ok(named)
             });
         self.running = thread.ok().map(|thread| Running {
             thread: Some(thread),
@@ -151,7 +163,8 @@ fn write(
     applied: Seq,
     shares: &[Share],
     given_up: &AtomicBool,
-) -> Result<()> {
+) -> Result<HashSet<u64>> {
+    let mut named = HashSet::new();
     file::write(directory, FILE, applied, |sink| {
         sink.put(&head(shard, shards))?;
         for share in shares {
@@ -162,14 +175,27 @@ fn write(
                 if given_up.load(Relaxed) {
                     return Err(VectorError::GivenUp.into());
                 }
+                if let Some(reference) = Reference::of(share.collection, block) {
+                    // The file of a block without a point need not be there.
+                    if reference.live.iter().any(|bits| *bits != 0) {
+                        named.insert(reference.number);
+                        sink.put(&reference.encode())?;
+                    }
+                    continue;
+                }
                 each_item(share.collection, share.dimension, block, &mut |item| {
                     sink.put(&item)
                 })?;
             }
         }
+        if !named.is_empty() {
+            // The files were synced when they were written; their names are before the snapshot that needs them.
+            directory.sync()?;
+        }
         // What was found gone must be gone in the log, too.
         log.sync().map(|_| ())
-    })
+    })?;
+    Ok(named)
 }
 
 /// The points of a block as changes that store them.
@@ -179,7 +205,7 @@ fn each_item(
     block: &Block,
     take: &mut dyn FnMut(Vec<u8>) -> Result<()>,
 ) -> Result<()> {
-    let mut rows = (0..block.used_rows()).filter_map(|row| Some((row, block.data(row)?)));
+    let mut rows = (0..block.used_rows()).filter_map(|row| Some((row, block.row(row)?)));
     loop {
         let (mut count, mut bytes) = (0, Vec::new());
         for (row, data) in rows.by_ref() {

@@ -169,7 +169,7 @@ impl Graph {
         let nearest = self.nearest(query, ef, walk, is_there).into_iter();
         let mut candidates: Vec<_> = nearest
             .filter_map(|(key, block, row)| {
-                let (id, rest) = (block.data_of_any(row)?.id.clone(), (block, row));
+                let (id, rest) = (block.row_of_any(row)?.id, (block, row));
                 Some(Candidate { key, id, rest })
             })
             .collect();

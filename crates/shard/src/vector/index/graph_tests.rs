@@ -6,6 +6,7 @@ use crate::{
     vector::{
         block::{Block, Row, Shape},
         message::Query,
+        meter::Meter,
     },
 };
 use std::sync::Arc;
@@ -41,7 +42,7 @@ fn build(vectors: &[Vec<f32>]) -> Graph {
     let mut graph = Graph::new(shape, Measure::SquaredL2, 8);
     let mut walk = Walk::default();
     for (first, chunk) in (0..).step_by(shape.rows()).zip(vectors.chunks(shape.rows())) {
-        let mut block = Block::new(shape, 0, 0);
+        let mut block = Block::new(shape, 0, 0, &Meter::default());
         for (row, vector) in chunk.iter().enumerate() {
             let data = Row {
                 id: ((first + row) as u64).into(),

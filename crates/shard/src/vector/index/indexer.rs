@@ -197,6 +197,8 @@ impl Work {
         let collection = Arc::clone(&progress.collection);
         let is_current =
             |block: &Arc<Block>| block.run == collection.run_of(block.shard) && block.live_rows() > 0;
+        // What died or is of an earlier run is not held for a graph that may never be built.
+        progress.waiting.retain(is_current);
         let points = |blocks: &mut dyn Iterator<Item = &Arc<Block>>| {
             blocks
                 .filter(|block| is_current(block))

@@ -21,7 +21,7 @@ use std::{
 const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
 
 /// A graph from `min_points` on, blocks of 16 points or a little more.
-fn with_index(shards: usize, min_points: usize) -> VectorConfig {
+pub(super) fn with_index(shards: usize, min_points: usize) -> VectorConfig {
     let mut config = config(shards, Durability::Relaxed).with_segment_bytes(4 << 20);
     config.log.zero_fill = false;
     config.snapshot_log_bytes = 1 << 20;
@@ -35,7 +35,7 @@ fn with_index(shards: usize, min_points: usize) -> VectorConfig {
 }
 
 /// Waits until the graph has so many points.
-fn wait_for_index(client: &mut VectorClient, points: u64) {
+pub(super) fn wait_for_index(client: &mut VectorClient, points: u64) {
     let give_up = Instant::now() + Duration::from_secs(60);
     while client.info("c").unwrap().indexed < points {
         assert!(
@@ -48,10 +48,10 @@ fn wait_for_index(client: &mut VectorClient, points: u64) {
 }
 
 /// splitmix64, as numbers from -1 to 1.
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
-    fn next(&mut self) -> f32 {
+    pub(super) fn next(&mut self) -> f32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -65,7 +65,7 @@ impl Numbers {
 }
 
 /// Points around a few centres: near ones are much nearer than the others, and whole clusters lie far apart.
-fn clustered(points: usize, dimension: usize, clusters: usize) -> Vec<Vec<f32>> {
+pub(super) fn clustered(points: usize, dimension: usize, clusters: usize) -> Vec<Vec<f32>> {
     let mut numbers = Numbers(7);
     let centres: Vec<Vec<f32>> = (0..clusters).map(|_| numbers.vector(dimension)).collect();
     let mut point = |n: usize| -> Vec<f32> {
@@ -75,7 +75,7 @@ fn clustered(points: usize, dimension: usize, clusters: usize) -> Vec<Vec<f32>> 
     (0..points).map(&mut point).collect()
 }
 
-fn recall(found: &[Vec<Hit>], wanted: &[Vec<Hit>]) -> f64 {
+pub(super) fn recall(found: &[Vec<Hit>], wanted: &[Vec<Hit>]) -> f64 {
     let (mut right, mut all) = (0, 0);
     for (found, wanted) in found.iter().zip(wanted) {
         all += wanted.len();
@@ -88,7 +88,7 @@ fn recall(found: &[Vec<Hit>], wanted: &[Vec<Hit>]) -> f64 {
 }
 
 /// Every hit is one that a plain scan knows, with the same score, and they come in order.
-fn check_hits(client: &mut VectorClient, queries: &[Vec<f32>], found: &[Vec<Hit>]) {
+pub(super) fn check_hits(client: &mut VectorClient, queries: &[Vec<f32>], found: &[Vec<Hit>]) {
     let all = client.info("c").unwrap().count as usize;
     let exact = Search::many(queries.to_vec(), all).exact();
     for (found, all) in found.iter().zip(client.search_many("c", exact).unwrap()) {
@@ -102,7 +102,7 @@ fn check_hits(client: &mut VectorClient, queries: &[Vec<f32>], found: &[Vec<Hit>
     }
 }
 
-fn fill(client: &mut VectorClient, vectors: &[Vec<f32>]) {
+pub(super) fn fill(client: &mut VectorClient, vectors: &[Vec<f32>]) {
     for (n, chunk) in (0..).zip(vectors.chunks(500)) {
         let points = (500 * n..)
             .zip(chunk)
@@ -217,6 +217,41 @@ fn writes_wait_for_an_index_that_is_behind_and_go_on_when_it_is_not() {
         }
         assert_eq!(client.count("c", None).unwrap(), stored);
     }
+}
+
+#[test]
+fn a_collection_too_small_for_a_graph_may_be_written_for_ever() {
+    let mut config = with_index(1, 500);
+    if let Some(index) = &mut config.index {
+        index.max_waiting_points = 1000;
+    }
+    let store = open(config, Directories::in_memory(count(1)));
+    let mut client = store.client(count(4)).unwrap();
+    client.create("c", spec(16, Metric::L2)).unwrap();
+    let vectors = clustered(200, 16, 4);
+    fill(&mut client, &vectors);
+    // Half of the points never change, so their blocks stay; the others fill blocks and leave them.
+    let give_up = Instant::now() + Duration::from_secs(60);
+    for _ in 0..50 {
+        for batch in (100..200_u64).collect::<Vec<_>>().chunks(50) {
+            let points = || {
+                batch
+                    .iter()
+                    .map(|n| Point::new(*n, vectors[*n as usize].clone()))
+                    .collect()
+            };
+            // The shard looks now and then what has died: that may take a moment, not for ever.
+            while client.upsert("c", points()).is_err() {
+                assert!(Instant::now() < give_up, "refused for good");
+            }
+        }
+    }
+    assert_eq!(client.info("c").unwrap().count, 200);
+    assert!(
+        client.info("c").unwrap().bytes < 200 << 10,
+        "{:?}",
+        client.info("c").unwrap()
+    );
 }
 
 #[derive(Clone, Debug)]

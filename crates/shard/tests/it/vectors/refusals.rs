@@ -218,7 +218,10 @@ fn collections_are_checked_by_name_and_spec() {
 
 #[test]
 fn a_budget_is_kept_and_comes_back_with_what_is_deleted() {
-    let (_store, mut client) = with_collection(2, 16, Metric::L2);
+    let mut config = config(2, Durability::Relaxed);
+    config.cold_tier = false;
+    let store = open(config, Directories::in_memory(count(2)));
+    let mut client = store.client(count(8)).unwrap();
     client
         .create(
             "small",

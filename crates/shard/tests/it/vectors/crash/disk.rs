@@ -7,7 +7,9 @@ use quintet_log::{
     CrashDirectory, Directory, Fault, FaultDirectory, MemDirectory,
     conformance::durable::{Durable, Workload, survives_every_fault, survives_power_cuts},
 };
-use quintet_shard::vector::{Directories, Metric, Point, PointId, Search, VectorClient, VectorStore, With};
+use quintet_shard::vector::{
+    Directories, Metric, Point, PointId, Search, Spec, VectorClient, VectorStore, With,
+};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -36,16 +38,32 @@ fn joined(vector: &[f32]) -> u64 {
         .sum()
 }
 
+const PLENTY: u64 = 1 << 30;
+/// Of 120 values most lie in files then: each takes 224 bytes, 64 of them wherever it lies.
+const LITTLE: u64 = 14 << 10;
+
 fn open_values(directory: Arc<dyn Directory>) -> Result<Box<dyn Durable>> {
-    open_at(directory, Durability::Full)
+    open_at(directory, Durability::Full, PLENTY)
 }
 
-fn open_at(directory: Arc<dyn Directory>, durability: Durability) -> Result<Box<dyn Durable>> {
+fn open_cold_values(directory: Arc<dyn Directory>) -> Result<Box<dyn Durable>> {
+    open_at(directory, Durability::Full, LITTLE)
+}
+
+fn open_at(
+    directory: Arc<dyn Directory>,
+    durability: Durability,
+    budget_bytes: u64,
+) -> Result<Box<dyn Durable>> {
     let config = config(1, durability);
     let store = VectorStore::open(config, in_one(directory), Arc::new(SystemClock))?;
     let mut client = store.client(count(4))?;
     if client.list().is_empty() {
-        client.create("values", spec(4, Metric::L2))?;
+        let spec = Spec {
+            budget_bytes,
+            ..spec(4, Metric::L2)
+        };
+        client.create("values", spec)?;
     }
     let mut values = Values {
         store,
@@ -126,7 +144,7 @@ fn a_power_cut_at_the_lower_levels_leaves_a_prefix_and_a_whole_store() {
             values: 120,
             batch: 10,
         };
-        let open = move |directory: Arc<dyn Directory>| open_at(directory, durability);
+        let open = move |directory: Arc<dyn Directory>| open_at(directory, durability, PLENTY);
         survives_power_cuts(&open, workload, cases(160).div_ceil(2).into(), 3)
             .unwrap_or_else(|v| panic!("{durability}: {v}"));
     }
@@ -141,6 +159,64 @@ fn a_failure_of_any_io_loses_nothing_acknowledged() {
             survives_every_fault(&open_values, workload, fault, sticky).unwrap_or_else(|v| panic!("{v}"));
         assert!(faults > 50, "only {faults} I/Os were made to fail");
     }
+}
+
+#[test]
+fn a_power_cut_while_points_move_to_files_loses_nothing_acknowledged() {
+    let each = u64::from(cases(120)).div_ceil(2);
+    for (durability, seed) in [(Durability::Full, 4), (Durability::Relaxed, 5)] {
+        let workload = Workload {
+            values: 120,
+            batch: 10,
+        };
+        let open = move |directory: Arc<dyn Directory>| open_at(directory, durability, LITTLE);
+        let images = survives_power_cuts(&open, workload, each, seed).unwrap_or_else(|v| panic!("{v}"));
+        assert_eq!(images, 2 * each);
+    }
+}
+
+#[test]
+fn a_failure_of_any_io_while_points_move_to_files_loses_nothing_acknowledged() {
+    for (fault, sticky) in Fault::ALL
+        .map(|fault| (fault, false))
+        .into_iter()
+        .chain([(Fault::NoSpace, true)])
+    {
+        let workload = Workload {
+            values: 40,
+            batch: 20,
+        };
+        let open = |directory| open_at(directory, Durability::Full, LITTLE / 2);
+        let faults = survives_every_fault(&open, workload, fault, sticky).unwrap_or_else(|v| panic!("{v}"));
+        assert!(faults > 50, "only {faults} I/Os were made to fail");
+    }
+}
+
+#[test]
+fn snapshots_name_the_files_that_points_lie_in_and_others_go() {
+    let disk = Arc::new(MemDirectory::new());
+    let mut values = open_cold_values(disk.clone()).unwrap();
+    (0..120).for_each(|n| values.push(n).unwrap());
+    let cold = || -> Vec<String> {
+        let names = disk.list().unwrap().into_iter();
+        names.filter(|name| name.ends_with(".cold")).collect()
+    };
+    // Replaced over and over: what is dead half and half is moved, and its files go once no snapshot names them.
+    drop(values);
+    let store = open(config(1, Durability::Full), in_one(disk.clone()));
+    let mut client = store.client(count(4)).unwrap();
+    let give_up = Instant::now() + Duration::from_secs(60);
+    let first = cold();
+    assert!(first.len() > 3, "{first:?}");
+    while cold().iter().any(|name| first.contains(name)) {
+        assert!(Instant::now() < give_up, "{first:?}, {:?}", cold());
+        let points = (0..100).map(|n| Point::new(n, pieces(n)));
+        for batch in points.collect::<Vec<_>>().chunks(10) {
+            client.upsert("values", batch.to_vec()).unwrap();
+        }
+    }
+    assert!(cold().len() < 100, "{:?}", cold());
+    store.close().unwrap();
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{from_environment, spec};
 use crate::engine::count;
 use quintet_core::{Durability, ErrorKind, SystemClock};
 use quintet_shard::vector::{
-    Directories, Metric, Point, PointId, Search, VectorClient, VectorConfig, VectorStore, With,
+    Directories, Metric, Point, PointId, Search, Spec, VectorClient, VectorConfig, VectorStore, With,
 };
 use std::{
     collections::BTreeMap,
@@ -68,6 +68,7 @@ fn open(dir: &Path, durability: Durability) -> quintet_core::Result<VectorStore>
     config.engine.shards = count(SHARDS);
     config.log.durability = durability;
     config.snapshot_log_bytes = 64 << 10;
+    config.block_bytes = 1024;
     let directories = Directories::on_disk(dir, count(SHARDS))?;
     VectorStore::open(config, directories, Arc::new(SystemClock))
 }
@@ -77,7 +78,12 @@ fn load(dir: &Path, durability: Durability, seed: u64) {
     let store = open(dir, durability).unwrap();
     let mut first = store.client(count(4)).unwrap();
     if first.list().is_empty() {
-        first.create("c", spec(4, Metric::L2)).unwrap();
+        // So little that points move to files all the while.
+        let spec = Spec {
+            budget_bytes: 64 << 10,
+            ..spec(4, Metric::L2)
+        };
+        first.create("c", spec).unwrap();
     }
     println!("\nready");
     thread::scope(|scope| {

@@ -9,7 +9,7 @@ mod model;
 use super::{config, in_one, open, spec};
 
 /// How much to try: `few` in an ordinary run, as many as the environment asks for in a long one.
-fn cases(few: u32) -> u32 {
+pub(super) fn cases(few: u32) -> u32 {
     from_environment("PROPTEST_CASES", few)
 }
 
