@@ -19,7 +19,8 @@ pub(crate) const COMMAND: Command = Command {
     help: "\
 Steps after those of `cargo xtask test`: what may not be in the dependency tree; clippy with warnings as
 errors; rustdoc likewise; the oldest Rust that Cargo.toml promises, if that toolchain is installed; each
-crate without default features and with each feature alone; cargo-deny; the bench on its smallest size.
+crate without default features and with each feature alone; cargo-deny; the bench on its smallest size, which
+checks every subject and every row and no time; and with valgrind the instructions of the hottest paths.
 
 cargo-deny is installed into target/tools (some minutes, once) when it is not on the PATH. Its advisory
 database comes from the network; without it licences, bans and sources are checked and the summary says
@@ -44,6 +45,11 @@ fn run(args: &[String]) -> Result<()> {
     deny(&mut steps)?;
     if bench::exists(&workspace) {
         steps.run("bench smoke", bench::program().arg("smoke"))?;
+        if works(process::Command::new("valgrind").arg("--version")) {
+            steps.run("instruction counts", bench::program().arg("count"))?;
+        } else {
+            steps.note("instructions of the hottest paths were NOT counted: valgrind is not installed");
+        }
     } else {
         steps.note("bench: nothing to run yet");
     }

@@ -3,19 +3,24 @@
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use clap::{Parser, Subcommand};
-use quintet_bench::{blocks, kv, machine, queue, shard, stm, tree, vectors};
+use quintet_bench::{blocks, compare, count, kv, machine, queue, shard, stm, tree, vectors};
 use std::path::{Path, PathBuf};
 
 /// Compare Quintet's parts with their rivals on this machine.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench")]
 struct Arguments {
+    /// Without one: three shapes of workload, eight subjects each, in about two minutes.
     #[command(subcommand)]
-    bench: Bench,
+    bench: Option<Bench>,
+    #[command(flatten)]
+    common: compare::Common,
 }
 
 #[derive(Subcommand)]
 enum Bench {
+    #[command(flatten)]
+    Compare(compare::Command),
     /// Queues between two threads: throughput, round trip, hand-off to a sleeping thread.
     Queue {
         /// How often each subject is measured; the table shows medians.
@@ -102,12 +107,34 @@ enum Bench {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Instructions of the hottest paths against their budgets; needs valgrind.
+    Count {
+        /// The budgets.
+        #[arg(long, default_value = "crates/bench/budgets.json")]
+        budgets: PathBuf,
+        /// Makes what is counted the budget of this CPU class.
+        #[arg(long)]
+        accept: bool,
+    },
+    /// One path so many times, for `count`.
+    #[command(hide = true)]
+    Path { name: String, times: u64 },
     /// Every bench at its smallest: do all subjects work, does every row appear? Times mean nothing here.
     Smoke,
 }
 
 fn main() -> anyhow::Result<()> {
-    let report = match Arguments::parse().bench {
+    let Arguments { bench, common } = Arguments::parse();
+    let report = match bench.unwrap_or(Bench::Compare(compare::Command::Quick(common))) {
+        Bench::Compare(command) => {
+            let is_subject = matches!(command, compare::Command::Subject { .. });
+            let report = compare::run(command)?;
+            // A subject's output belongs to whoever asks it.
+            if is_subject {
+                return Ok(());
+            }
+            report
+        }
         Bench::Queue { repetitions } => queue::run(&queue::Effort::full(repetitions))?,
         Bench::Blocks {
             repetitions,
@@ -139,6 +166,8 @@ fn main() -> anyhow::Result<()> {
             kv::run(&kv::Effort::full(repetitions), part)?
         }
         Bench::KvServer { dir } => return kv::serve(dir.as_deref()),
+        Bench::Count { budgets, accept } => count::run(&budgets, accept)?,
+        Bench::Path { name, times } => return count::run_path(&name, times),
         Bench::Smoke => {
             let queues = queue::run(&queue::Effort::smoke())?;
             queue::expect_every_row(&queues)?;
@@ -154,7 +183,10 @@ fn main() -> anyhow::Result<()> {
             tree::expect_every_row(&trees)?;
             let stored = kv::run(&kv::Effort::smoke(), kv::Part::All)?;
             kv::expect_every_row(&stored)?;
-            format!("{queues}\n\n{stores}\n\n{transactions}\n\n{shards}\n\n{trees}\n\n{searches}\n\n{stored}")
+            let compared = compare::smoke(Path::new("target"))?;
+            format!(
+                "{compared}\n\n{queues}\n\n{stores}\n\n{transactions}\n\n{shards}\n\n{trees}\n\n{searches}\n\n{stored}"
+            )
         }
     };
     println!("{}\n\n{report}", machine::describe());

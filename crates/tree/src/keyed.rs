@@ -3,11 +3,11 @@
 //! A key's name is `=` and the key's bytes, all but letters, digits, `-` and `_` as `%XX`. So what comes by this message can
 //! be read, watched and queried like all else. A longer key is a path: `+` and 200 bytes for each level but the last.
 
-use crate::{Path, TreeError, TreeHandler, TreeReply, View, Write};
+use crate::{Path, TreeError, TreeHandler, TreeReply, View, Write, inner::Inner};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use quintet_core::{Commit, Keyed, KeyedReply, MessageHandler, Result};
 use serde_json::Value;
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 /// The child of the root that holds the keys.
 pub const PLACE: &str = "keyed";
@@ -32,6 +32,14 @@ impl KeyedHandler {
         &mut self.tree
     }
 
+    /// What reads the keys beside the writer, on any thread.
+    #[must_use]
+    pub fn reader(&self) -> KeyedReader {
+        KeyedReader {
+            inner: self.tree.inner(),
+        }
+    }
+
     fn put(&mut self, path: Path, value: &[u8]) -> Result<(), TreeError> {
         self.write(path, Value::String(STANDARD.encode(value)))
     }
@@ -41,6 +49,24 @@ impl KeyedHandler {
             TreeReply::Written(_) => Ok(()),
             TreeReply::Value(_) | TreeReply::Mismatch { .. } => Err(TreeError::Closed),
         }
+    }
+}
+
+/// Reads committed keys without asking the writer. Clonable, for any thread.
+#[derive(Clone)]
+pub struct KeyedReader {
+    inner: Arc<Inner>,
+}
+
+impl KeyedReader {
+    /// The committed value, from a snapshot of its own.
+    ///
+    /// # Errors
+    /// [`TreeError::TooLarge`] for a key that no tree can hold, `Busy` when every reader's slot is in use, what LMDB
+    /// answers.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TreeError> {
+        let path = place(key)?;
+        self.inner.read(|view| find(view, &path))
     }
 }
 

@@ -53,7 +53,7 @@ pub use guard::{Guard, ReadAccess, WriteAccess};
 pub use handler::TreeHandler;
 pub use import::Imported;
 pub use index::Index;
-pub use keyed::{KeyedHandler, PLACE as KEYED_PLACE};
+pub use keyed::{KeyedHandler, KeyedReader, PLACE as KEYED_PLACE};
 pub use message::{Action, TreeMessage, TreeReply, Waiting, Write, Written};
 pub use path::{MAX_NAME_BYTES, MAX_PATH_DEPTH, NameRules, Path};
 pub use pool::{Pool, PoolConfig, PoolStats, Priority, PriorityStats, Spread, Task};

@@ -185,6 +185,22 @@ impl Drop for Served {
 }
 
 #[test]
+fn a_reader_beside_the_writer_sees_what_is_committed_and_nothing_else() {
+    let mut subject = KeyedSubject::new();
+    let (key, long) = (b"k\0".to_vec(), vec![7; 300]);
+    let reader = subject.handler().reader();
+    for key in [&key, &long] {
+        let value = b"v".to_vec();
+        subject.handler().handle(Keyed::Put { key: key.clone(), value }).unwrap();
+        assert_eq!(reader.get(key).unwrap(), None);
+        subject.handler().commit().unwrap();
+        assert_eq!(reader.clone().get(key).unwrap(), Some(b"v".to_vec()));
+    }
+    let unheard_of = vec![0; 20_001];
+    assert!(matches!(reader.get(&unheard_of), Err(quintet_tree::TreeError::TooLarge { .. })));
+}
+
+#[test]
 fn a_failed_flush_poisons_and_reads_go_on() {
     let mut subject = TreeSubject::new();
     let handler = subject.handler();
