@@ -52,8 +52,13 @@ fn open(home: &Home) -> Result<Metadata> {
 impl Engine for Metadata {
     fn connect(&self) -> Result<Session> {
         let parker = Parker::new();
-        let writer = self.owner.connector().connect::<RtrbQueue>(CREDITS, parker.doorbell());
-        let Ok(writer) = writer else { bail!("the owner has ended") };
+        let writer = self
+            .owner
+            .connector()
+            .connect::<RtrbQueue>(CREDITS, parker.doorbell());
+        let Ok(writer) = writer else {
+            bail!("the owner has ended")
+        };
         let reader = self.reader.clone();
         let read = move |key: &[u8]| Ok(reader.get(key)?.map(|value| value.to_vec()));
         Ok(Session::parked(Beside::new(read, writer), parker))

@@ -31,7 +31,11 @@ fn open(home: &Home) -> Result<Store> {
         segment_bytes: home.segment_bytes,
         ..Config::default()
     };
-    Ok(Store::open(config, log_directory(&home.dir("kv")?)?, Arc::new(SystemClock))?)
+    Ok(Store::open(
+        config,
+        log_directory(&home.dir("kv")?)?,
+        Arc::new(SystemClock),
+    )?)
 }
 
 impl Engine for Kv {

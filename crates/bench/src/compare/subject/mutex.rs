@@ -24,11 +24,16 @@ type Map = Mutex<HashMap<Vec<u8>, Vec<u8>, RandomState>>;
 
 impl SharedMap for Map {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
     }
 
     fn put(&self, key: Vec<u8>, value: Vec<u8>) {
-        self.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
+        self.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, value);
     }
 
     fn add(&self, key: Vec<u8>, delta: i64) -> Result<i64> {
@@ -43,6 +48,9 @@ impl SharedMap for Map {
     }
 
     fn delete(&self, key: &[u8]) -> bool {
-        self.lock().unwrap_or_else(PoisonError::into_inner).remove(key).is_some()
+        self.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key)
+            .is_some()
     }
 }

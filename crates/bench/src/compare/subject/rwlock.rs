@@ -8,7 +8,7 @@ use super::Entry;
 use quintet_core::{Keyed, Result};
 use std::{
     collections::HashMap,
-    sync::{RwLock, PoisonError},
+    sync::{PoisonError, RwLock},
 };
 
 pub(super) const ENTRIES: &[Entry] = &[Entry {
@@ -24,11 +24,16 @@ type Map = RwLock<HashMap<Vec<u8>, Vec<u8>, RandomState>>;
 
 impl SharedMap for Map {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
     }
 
     fn put(&self, key: Vec<u8>, value: Vec<u8>) {
-        self.write().unwrap_or_else(PoisonError::into_inner).insert(key, value);
+        self.write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, value);
     }
 
     fn add(&self, key: Vec<u8>, delta: i64) -> Result<i64> {
@@ -43,6 +48,9 @@ impl SharedMap for Map {
     }
 
     fn delete(&self, key: &[u8]) -> bool {
-        self.write().unwrap_or_else(PoisonError::into_inner).remove(key).is_some()
+        self.write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key)
+            .is_some()
     }
 }

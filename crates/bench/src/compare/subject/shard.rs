@@ -32,7 +32,11 @@ type KeyOf = ByKey<fn(&Keyed) -> &[u8]>;
 impl Engine for Shards {
     fn connect(&self) -> Result<Session> {
         let parker = Parker::new();
-        let port = self.0.port(CREDITS, ByKey(Keyed::key as fn(&Keyed) -> &[u8]), parker.doorbell())?;
+        let port = self.0.port(
+            CREDITS,
+            ByKey(Keyed::key as fn(&Keyed) -> &[u8]),
+            parker.doorbell(),
+        )?;
         Ok(Session::parked(port, parker))
     }
 
@@ -68,7 +72,10 @@ impl Native for Direct {
     }
 
     fn add(&mut self, key: &[u8], delta: i64) -> Result<()> {
-        self.0.call(Keyed::Add { key: key.to_vec(), delta })?;
+        self.0.call(Keyed::Add {
+            key: key.to_vec(),
+            delta,
+        })?;
         Ok(())
     }
 }

@@ -96,7 +96,10 @@ impl Native for Direct<'_> {
     fn get(&mut self, key: &[u8], mark: u64) -> Result<Option<(usize, bool)>> {
         self.name("keyed.k", key);
         let value = self.stm.context.get(&self.path)?;
-        Ok(value.as_ref().and_then(Value::as_bytes).map(|bytes| seen(bytes, mark)))
+        Ok(value
+            .as_ref()
+            .and_then(Value::as_bytes)
+            .map(|bytes| seen(bytes, mark)))
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {

@@ -45,8 +45,13 @@ fn open(home: &Home) -> Result<Tree> {
 impl Engine for Tree {
     fn connect(&self) -> Result<Session> {
         let parker = Parker::new();
-        let writer = self.writer.connector().connect::<RtrbQueue>(CREDITS, parker.doorbell());
-        let Ok(writer) = writer else { bail!("the writer has ended") };
+        let writer = self
+            .writer
+            .connector()
+            .connect::<RtrbQueue>(CREDITS, parker.doorbell());
+        let Ok(writer) = writer else {
+            bail!("the writer has ended")
+        };
         let reader = self.reader.clone();
         let read = move |key: &[u8]| Ok(reader.get(key)?);
         Ok(Session::parked(Beside::new(read, writer), parker))
