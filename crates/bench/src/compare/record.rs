@@ -2,7 +2,10 @@
 //!
 //! Every repetition is kept, in the order it was taken, so that ratios can be taken repetition by repetition.
 
-use super::{open_loop::Latency, workload::Workload};
+use super::{
+    open_loop::Latency,
+    workload::{Workload, bytes, count},
+};
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
@@ -79,6 +82,17 @@ impl Axis {
             Self::Clients => "clients",
             Self::Keys => "keys",
             Self::ValueBytes => "bytes of a value",
+        }
+    }
+
+    /// A point of it, in words.
+    pub(crate) fn place(self, at: u64) -> String {
+        match self {
+            Self::Clients if at == 1 => "1 client".to_owned(),
+            Self::Clients => format!("{at} clients"),
+            Self::Keys if at == 1 => "1 key".to_owned(),
+            Self::Keys => format!("{} keys", count(at)),
+            Self::ValueBytes => format!("values of {}", bytes(at)),
         }
     }
 }

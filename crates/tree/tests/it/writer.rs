@@ -191,13 +191,22 @@ fn a_reader_beside_the_writer_sees_what_is_committed_and_nothing_else() {
     let reader = subject.handler().reader();
     for key in [&key, &long] {
         let value = b"v".to_vec();
-        subject.handler().handle(Keyed::Put { key: key.clone(), value }).unwrap();
+        subject
+            .handler()
+            .handle(Keyed::Put {
+                key: key.clone(),
+                value,
+            })
+            .unwrap();
         assert_eq!(reader.get(key).unwrap(), None);
         subject.handler().commit().unwrap();
         assert_eq!(reader.clone().get(key).unwrap(), Some(b"v".to_vec()));
     }
     let unheard_of = vec![0; 20_001];
-    assert!(matches!(reader.get(&unheard_of), Err(quintet_tree::TreeError::TooLarge { .. })));
+    assert!(matches!(
+        reader.get(&unheard_of),
+        Err(quintet_tree::TreeError::TooLarge { .. })
+    ));
 }
 
 #[test]

@@ -181,6 +181,7 @@ pub(super) fn charts(section: &Section) -> Vec<(String, String)> {
         charts.push((format!("latency{suffix}"), chart));
     }
     charts.push(("cost".to_owned(), cost(section)));
+    charts.push(("memory".to_owned(), memory(section)));
     charts
 }
 
@@ -233,6 +234,20 @@ fn cost(section: &Section) -> String {
     chart::bars(
         "Cost: CPU seconds per million operations",
         "clients and subject together; lower is better; fastest subject first",
+        Unit::Plain,
+        &rows,
+    )
+}
+
+fn memory(section: &Section) -> String {
+    let lines = lines(section);
+    let rows: Vec<(&str, f64)> = lines
+        .iter()
+        .map(|line| (line.name(), line.peak_bytes as f64 / f64::from(1 << 20)))
+        .collect();
+    chart::bars(
+        "Cost: peak memory in MiB",
+        "of the whole process, mapped files included; lower is better; fastest subject first",
         Unit::Plain,
         &rows,
     )

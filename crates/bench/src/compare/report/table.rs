@@ -39,11 +39,7 @@ pub(crate) fn table(section: &Section) -> String {
             .iter()
             .map(|paced| format!("p50 / p99 at {}/s", short(paced.per_second))),
     );
-    head.extend(
-        others
-            .iter()
-            .map(|point| format!("{} {}", point.at, section.axis.title())),
-    );
+    head.extend(others.iter().map(|point| section.axis.place(point.at)));
     table.set_header(head);
     for line in lines(section) {
         let name = line.name();
@@ -103,7 +99,7 @@ mod tests {
     #[test]
     fn every_subject_has_a_row_and_a_tie_is_called_one() {
         let text = table(&section("x"));
-        for cell in ["│ a ", "│ b ", "│ c ", "tie", "0.91", "1 clients", "p50 / p99"] {
+        for cell in ["│ a ", "│ b ", "│ c ", "tie", "0.91", "1 client ", "p50 / p99"] {
             assert!(text.contains(cell), "no `{cell}` in\n{text}");
         }
     }

@@ -6,9 +6,8 @@ use super::{
     short, time,
 };
 use crate::compare::{
-    record::{Axis, Row, Section},
+    record::{Row, Section},
     statistics::Ratio,
-    workload::{bytes, count},
 };
 
 /// One sentence or two for each thing worth saying, the most important first.
@@ -34,20 +33,10 @@ fn list(names: &[&str]) -> String {
     }
 }
 
-fn place(axis: Axis, at: u64) -> String {
-    match axis {
-        Axis::Clients if at == 1 => "1 client".to_owned(),
-        Axis::Clients => format!("{at} clients"),
-        Axis::Keys if at == 1 => "1 key".to_owned(),
-        Axis::Keys => format!("{} keys", count(at)),
-        Axis::ValueBytes => format!("values of {}", bytes(at)),
-    }
-}
-
 fn winner(section: &Section, lines: &[Line<'_>]) -> String {
     let leaders: Vec<&str> = lines.iter().filter(|line| line.leads()).map(Line::name).collect();
     let (best, at) = (&lines[0], section.main_point().map_or(0, |point| point.at));
-    let place = place(section.axis, at);
+    let place = section.axis.place(at);
     let speed = short(best.median);
     if leaders.len() > 1 {
         return format!(
@@ -118,18 +107,18 @@ fn crossover(section: &Section) -> Option<String> {
         [] => return None,
         [(_, only)] => format!(
             "No crossover: from {} to {} nobody is faster than {} beyond the spread.",
-            place(axis, first),
-            place(axis, last),
+            axis.place(first),
+            axis.place(last),
             only.subject
         ),
         [(_, start), changes @ ..] => {
             let changes: Vec<String> = changes
                 .iter()
-                .map(|(at, row)| format!("from {} on {}", place(axis, *at), row.subject))
+                .map(|(at, row)| format!("from {} on {}", axis.place(*at), row.subject))
                 .collect();
             format!(
                 "Crossover: with {} {} leads, {}.",
-                place(axis, first),
+                axis.place(first),
                 start.subject,
                 changes.join(", ")
             )
