@@ -30,6 +30,7 @@ const GRAIN: u64 = 1 << 10;
 #[derive(Clone, Debug)]
 pub(crate) struct BodyBudget {
     grains: Arc<Semaphore>,
+    bytes: u64,
 }
 
 impl BodyBudget {
@@ -38,17 +39,25 @@ impl BodyBudget {
         let grains = usize::try_from(bytes / GRAIN).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             grains: Arc::new(Semaphore::new(grains.min(Semaphore::MAX_PERMITS))),
+            bytes,
         }
     }
 
+    /// How much room there is when nobody has any.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn reserve(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Problem> {
+        let why = "the bodies of other requests take all memory set aside for bodies; try again";
+        self.take(bytes)
+            .ok_or_else(|| Problem::new(ErrorKind::Unavailable, why))
+    }
+
+    /// Room for so many bytes, until it is dropped; `None` = there is none now.
+    pub(crate) fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let grains = u32::try_from(bytes.div_ceil(GRAIN)).unwrap_or(u32::MAX);
-        Arc::clone(&self.grains)
-            .try_acquire_many_owned(grains)
-            .map_err(|_full| {
-                let why = "the bodies of other requests take all memory set aside for bodies; try again";
-                Problem::new(ErrorKind::Unavailable, why)
-            })
+        Arc::clone(&self.grains).try_acquire_many_owned(grains).ok()
     }
 }
 

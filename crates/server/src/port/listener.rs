@@ -1,7 +1,7 @@
 //! [`HttpPort`]: an HTTP/1.1 listener with a router behind it. Every port on axum is one of these.
 //!
-//! Bounded: the number of connections (others wait in the system's queue), the time a head may take or a connection may
-//! idle, the size of a head. A connection that breaks costs only itself. Draining closes the listener, lets each
+//! Bounded: the number of connections (others wait in the system's queue), the time a head may take, a connection may idle
+//! or leave an answer unread, the size of a head. A connection that breaks costs only itself. Draining closes the listener, lets each
 //! connection finish its request, and cuts what is left at the deadline.
 
 use super::life::Life;
@@ -30,6 +30,8 @@ use tokio::{
 
 /// How long a client may take for a request's head; an open connection without a request is closed after it too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may leave unread what it was sent, or be out of reach; then its connection is cut.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest head, in bytes.
 const HEAD_BYTES: usize = 64 << 10;
 /// How long accepting rests after the system refused, for example for want of descriptors.
@@ -144,6 +146,11 @@ async fn accept(
 
 async fn connection(stream: TcpStream, router: Router, life: Life, _permit: OwnedSemaphorePermit) {
     let _slower_at_worst = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    {
+        let unread_ms = u32::try_from(UNREAD_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+        let _later_at_worst = rustix::net::sockopt::set_tcp_user_timeout(&stream, unread_ms);
+    }
     let service = TowerToHyperService::new(router);
     let mut serving = pin!(
         http1::Builder::new()

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -33,6 +33,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Documents up to this size are parsed where they come in; larger ones would hold up other connections.
 const INLINE_BYTES: usize = 64 << 10;
@@ -43,6 +44,7 @@ const NOW_BYTES: u64 = 64 << 10;
 /// One that took longer had to wait for the disk, or its rules are long: then others are not done there for a while.
 const NOW_TIME: Duration = Duration::from_millis(1);
 const NOT_NOW: Duration = Duration::from_secs(1);
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The port's shared state. Clones share it.
 #[derive(Clone)]
@@ -55,6 +57,8 @@ struct Inner {
     tokens: Arc<Tokens>,
     life: Life,
     bodies: BodyBudget,
+    /// For answers that are not sent yet, apart: who does not read holds up no write.
+    answers: BodyBudget,
     makes_tokens: bool,
     began: Instant,
     /// Until when, counted from `began` in ms, no read is done where it comes in.
@@ -75,6 +79,7 @@ impl Face {
                 tokens,
                 life,
                 bodies: BodyBudget::new(config.body_memory.0),
+                answers: BodyBudget::new(config.body_memory.0),
                 makes_tokens: config.makes_tokens,
                 began: SystemClock.now(),
                 not_now_ms: AtomicU64::new(0),
@@ -96,6 +101,37 @@ impl Face {
 
     pub(super) fn bodies(&self) -> &BodyBudget {
         &self.inner.bodies
+    }
+
+    /// Room for an answer until it is sent, where it is a large one; all there is for one that is larger than that.
+    pub(super) fn room(&self, bytes: usize) -> Result<Option<Room>, Problem> {
+        let bytes = (bytes as u64).min(self.inner.answers.bytes());
+        if bytes <= NOW_BYTES {
+            return Ok(None);
+        }
+        let why = "answers that are not read yet take all memory set aside for answers; try again";
+        let room = self.inner.answers.take(bytes);
+        room.map(Some)
+            .ok_or_else(|| Problem::new(ErrorKind::Unavailable, why))
+    }
+
+    /// A value's text as the answer of a request.
+    pub(super) fn text(&self, text: impl Into<Vec<u8>>) -> Result<Response, Problem> {
+        let text = text.into();
+        let bytes = match self.room(text.len())? {
+            None => Bytes::from(text),
+            Some(room) => Bytes::from_owner(Held { text, _room: room }),
+        };
+        Ok(([(header::CONTENT_TYPE, JSON)], Body::from(bytes)).into_response())
+    }
+
+    /// A value as the answer of a request.
+    pub(super) fn answer(&self, print: Print, value: &Value) -> Result<Response, Problem> {
+        match print {
+            Print::Silent => Ok(StatusCode::NO_CONTENT.into_response()),
+            Print::Plain => self.text(value.to_string()),
+            Print::Pretty => self.text(format!("{value:#}")),
+        }
     }
 
     /// Whether `/auth/token` makes tokens for anybody.
@@ -212,6 +248,21 @@ fn document(body: &Received) -> Result<Value, Problem> {
     })
 }
 
+/// Room in memory, given back when this is dropped.
+pub(super) type Room = OwnedSemaphorePermit;
+
+/// A text with its room: both go when the last byte is sent.
+struct Held {
+    text: Vec<u8>,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
 impl Access {
     /// A reader that asks first.
     pub(super) fn reader(&self, engine: &TreeEngine) -> Reader {
@@ -229,19 +280,4 @@ impl Access {
             None => write,
         }
     }
-}
-
-/// A value as the answer of a request.
-pub(super) fn answer(print: Print, value: &Value) -> Response {
-    match print {
-        Print::Silent => StatusCode::NO_CONTENT.into_response(),
-        Print::Plain => json_text(value.to_string()),
-        Print::Pretty => json_text(format!("{value:#}")),
-    }
-}
-
-/// A value's text as the answer of a request.
-pub(super) fn json_text(text: impl Into<Body>) -> Response {
-    let content_type = HeaderValue::from_static("application/json; charset=utf-8");
-    ([(header::CONTENT_TYPE, content_type)], text.into()).into_response()
 }

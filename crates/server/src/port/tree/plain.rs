@@ -1,7 +1,6 @@
 //! The plain face: `GET`, `PUT` and `DELETE` of a path, 404 for what is not there, and `/.watch` for its changes.
 
 use super::{
-    face,
     face::Face,
     params::{Params, Print},
     stream,
@@ -30,15 +29,16 @@ pub(super) async fn serve(face: Face, path: Path, request: Request) -> Result<Re
                 return if text == b"null" {
                     Err(nothing(&path))
                 } else {
-                    Ok(face::json_text(text))
+                    face.text(text)
                 };
             }
+            let own = face.clone();
             face.read(move || {
                 let value = reader.get(&path)?;
                 if value.is_null() {
                     return Err(nothing(&path));
                 }
-                Ok(face::answer(params.print, &value))
+                own.answer(params.print, &value)
             })
             .await
         }
@@ -50,7 +50,7 @@ pub(super) async fn serve(face: Face, path: Path, request: Request) -> Result<Re
                 Write::set(path, face.document(request).await?)
             };
             match face.engine().tree().write(access.write(write)).await? {
-                Outcome::Written(written) => Ok(face::answer(params.print, written.value())),
+                Outcome::Written(written) => face.answer(params.print, written.value()),
                 Outcome::Mismatch { .. } => Err(Problem::new(ErrorKind::Conflict, "the value has changed")),
             }
         }

@@ -4,7 +4,7 @@
 //! sent to the tree's writer and waited for without a thread; it is answered when it is on stable storage.
 
 use super::{
-    face::{self, Access, Face},
+    face::{Access, Face},
     params::{Params, Print},
     stream,
 };
@@ -51,7 +51,7 @@ pub(super) async fn serve(face: Face, path: Path, request: Request) -> Result<Re
                 None => write,
             };
             let outcome = face.engine().tree().write(access.write(write)).await?;
-            done(outcome, &place, &method, name, &params)
+            done(&face, outcome, &place, &method, name, &params)
         }
         _ => {
             let allowed = "GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS";
@@ -107,18 +107,16 @@ async fn read(face: Face, path: Path, params: Params, headers: &HeaderMap) -> Re
     let is_plain = params.query.is_none() && !wants_tag && !params.is_shallow;
     if is_plain && params.print == Print::Plain {
         return match face.read_now(&reader, &path) {
-            Some(text) => Ok(face::json_text(text?)),
-            None => {
-                let text = face.read(move || Ok(reader.get_json(&path)?)).await?;
-                Ok(face::json_text(text))
-            }
+            Some(text) => face.text(text?),
+            None => face.text(face.read(move || Ok(reader.get_json(&path)?)).await?),
         };
     }
+    let own = face.clone();
     face.read(move || {
         if let Some(query) = &params.query {
             let answer = reader.query(&path, query)?;
             let rows = answer.unindexed_rows;
-            let mut response = face::answer(params.print, &answer.into_value());
+            let mut response = own.answer(params.print, &answer.into_value())?;
             if let Some(rows) = rows {
                 let text = format!(
                     "{rows} children were looked at; declare .indexOn {} for {path}",
@@ -136,7 +134,7 @@ async fn read(face: Face, path: Path, params: Params, headers: &HeaderMap) -> Re
             let mut response = if known.as_deref() == Some(tag.as_str()) {
                 StatusCode::NOT_MODIFIED.into_response()
             } else {
-                face::answer(params.print, &value)
+                own.answer(params.print, &value)?
             };
             put_tag(&mut response, &tag);
             return Ok(response);
@@ -146,7 +144,7 @@ async fn read(face: Face, path: Path, params: Params, headers: &HeaderMap) -> Re
         } else {
             reader.get(&path)
         };
-        Ok(face::answer(params.print, &value?))
+        own.answer(params.print, &value?)
     })
     .await
 }
@@ -189,6 +187,7 @@ async fn write_of(
 }
 
 fn done(
+    face: &Face,
     outcome: Outcome,
     place: &Path,
     method: &Method,
@@ -198,7 +197,7 @@ fn done(
     let written = match outcome {
         Outcome::Written(written) => written,
         Outcome::Mismatch { etag, value } => {
-            let mut response = face::answer(params.print, &value);
+            let mut response = face.answer(params.print, &value)?;
             *response.status_mut() = StatusCode::PRECONDITION_FAILED;
             response.extensions_mut().insert(Dressed);
             put_tag(&mut response, &etag);
@@ -206,7 +205,7 @@ fn done(
         }
     };
     if let Some(name) = name {
-        return Ok(face::answer(params.print, &json!({ "name": name })));
+        return face.answer(params.print, &json!({ "name": name }));
     }
     if *method == Method::PATCH {
         let changes = written.changes.iter();
@@ -216,9 +215,9 @@ fn done(
                 (relative.trim_start_matches('/').to_owned(), value.clone())
             })
             .collect();
-        return Ok(face::answer(params.print, &Value::Object(values)));
+        return face.answer(params.print, &Value::Object(values));
     }
-    Ok(face::answer(params.print, written.value()))
+    face.answer(params.print, written.value())
 }
 
 /// What the rules decide about the request, and why; nothing is done.
@@ -253,10 +252,10 @@ async fn explain(
     }
     let decisions: Vec<Value> = guard.decisions().iter().map(decision).collect();
     let allowed = guard.decisions().iter().all(|decision| decision.allowed);
-    Ok(face::answer(
+    face.answer(
         params.print,
         &json!({ "allowed": allowed, "decisions": decisions }),
-    ))
+    )
 }
 
 fn explaining(rules: Arc<Rules>, asked_as: Option<Value>) -> Result<RulesGuard, Problem> {

@@ -1,7 +1,7 @@
 //! `/.settings/rules.json`: the rules in force, for administrators; and `/auth/token`, tokens for development.
 
 use super::{
-    face::{self, Face},
+    face::Face,
     params::{Params, Print},
 };
 use crate::{
@@ -47,7 +47,7 @@ pub(super) async fn put_rules(State(face): State<Face>, request: Request) -> Res
         Ok::<_, Problem>(engine.put_rules(text)?)
     })
     .await?;
-    Ok(face::answer(Print::Plain, &json!({ "status": "ok" })))
+    face.answer(Print::Plain, &json!({ "status": "ok" }))
 }
 
 fn administer(face: &Face, request: &Request) -> Result<(), Problem> {
@@ -87,5 +87,5 @@ pub(super) async fn token(State(face): State<Face>, request: Request) -> Result<
     }
     let token = face.tokens().sign(&wanted.uid, claims, LIFETIME)?;
     let answer = json!({ "token": token, "expires_in": LIFETIME.as_secs() });
-    Ok(face::answer(Print::Plain, &answer))
+    face.answer(Print::Plain, &answer)
 }

@@ -6,7 +6,7 @@
 //! are new ones, or because they look at the tree or the time, and then they are asked before each event.
 
 use super::{
-    face::{Access, Face},
+    face::{Access, Face, Room},
     params::Params,
 };
 use crate::port::problem::Problem;
@@ -122,9 +122,10 @@ async fn open(
         seen: after.unwrap_or_default(),
         style,
         ready: VecDeque::new(),
+        room: None,
     };
     if let Some(initial) = initial {
-        live.begin_with(&initial);
+        live.begin_with(&initial)?;
     }
     let events = stream::unfold(live, |mut live| async move {
         let event = live.next().await?;
@@ -161,10 +162,15 @@ struct Live {
     seen: Seq,
     style: Style,
     ready: VecDeque<Sent>,
+    /// What a large first value takes until the next event is asked for.
+    room: Option<Room>,
 }
 
 impl Live {
     async fn next(&mut self) -> Option<Sent> {
+        if self.ready.is_empty() {
+            self.room = None;
+        }
         loop {
             if let Some(ready) = self.ready.pop_front() {
                 return Some(ready);
@@ -224,9 +230,19 @@ impl Live {
         });
     }
 
-    fn begin_with(&mut self, initial: &Initial) {
+    fn begin_with(&mut self, initial: &Initial) -> Result<(), Problem> {
         let data = json!({ "path": "/", "data": initial.value }).to_string();
+        self.room = self.face.room(data.len())?;
         self.say("put", initial.seq, &data);
+        Ok(())
+    }
+
+    /// Goes on with a watch; without room for its first value the stream ends, and the client comes again.
+    fn go_on(&mut self, watch: Watch, initial: Option<&Initial>) {
+        match initial.map_or(Ok(()), |initial| self.begin_with(initial)) {
+            Ok(()) => self.watch = Some(watch),
+            Err(problem) => self.fail(&problem),
+        }
     }
 
     fn end(&mut self, kind: &str, data: &str) {
@@ -285,10 +301,7 @@ impl Live {
             Ok((initial, watch))
         });
         match read.await {
-            Ok((initial, watch)) => {
-                self.watch = Some(watch);
-                self.begin_with(&initial);
-            }
+            Ok((initial, watch)) => self.go_on(watch, Some(&initial)),
             Err(problem) => self.fail(&problem),
         }
     }
@@ -301,12 +314,7 @@ impl Live {
             Err(problem) => return self.fail(&problem),
         };
         match begin(&self.face, &self.path, &access, Some(self.seen)).await {
-            Ok((initial, watch)) => {
-                self.watch = Some(watch);
-                if let Some(initial) = initial {
-                    self.begin_with(&initial);
-                }
-            }
+            Ok((initial, watch)) => self.go_on(watch, initial.as_ref()),
             Err(problem) => self.fail(&problem),
         }
     }

@@ -298,3 +298,43 @@ fn a_watcher_that_comes_back_sees_every_change_once_in_order() {
     }
     server.stop();
 }
+
+#[test]
+fn answers_that_nobody_reads_take_a_bounded_memory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start_with(dir.path(), &["--http-body-memory", "32MiB"], &[]);
+    let tree = server.tree();
+    for n in 0..6 {
+        let part = json!("x".repeat(2 << 20)).to_string();
+        let path = format!("/large/p{n}.json?print=silent");
+        assert_eq!(call(tree, "PUT", &path, "", Some(&part)).status, 204);
+    }
+    let ask = || {
+        let mut stream = TcpStream::connect(tree).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream
+            .write_all(b"GET /large.json HTTP/1.1\r\nHost: t\r\n\r\n")
+            .expect("sent");
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).expect("an answer");
+        (stream, line)
+    };
+    let unread: Vec<TcpStream> = (0..2)
+        .map(|_| {
+            let (stream, line) = ask();
+            assert_eq!(&line, b"HTTP/1.1 200");
+            stream
+        })
+        .collect();
+    let refused = call(tree, "GET", "/large.json", "", None);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    // What is small is answered, and nobody's write waits.
+    good(tree, "PUT", "/small.json", Some("1"));
+    assert_eq!(good(tree, "GET", "/small.json", None), json!(1));
+    drop(unread);
+    let begun = Instant::now();
+    while call(tree, "GET", "/large.json", "", None).status != 200 {
+        assert!(begun.elapsed() < PATIENCE, "the room is not given back");
+    }
+    server.stop();
+}

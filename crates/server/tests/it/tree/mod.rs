@@ -2,6 +2,7 @@
 
 mod document;
 mod limits;
+mod original;
 mod rules;
 
 use crate::client::{Client, Reply};
