@@ -1,4 +1,4 @@
-//! `cargo xtask clients`: the real Redis clients that people have, unmodified, against the RESP port.
+//! `cargo xtask clients`: the real clients that people have, unmodified, against the RESP port and the tree's port.
 //!
 //! A client that is not on the machine is skipped, and named as skipped; one that is there and fails ends the command.
 
@@ -20,7 +20,7 @@ use std::{
 
 pub(crate) const COMMAND: Command = Command {
     name: "clients",
-    summary: "the real Redis clients against the RESP port",
+    summary: "the real Redis and Firebase clients against the RESP port and the tree's",
     help: "\
 Usage: cargo xtask clients [CLIENT]
 
@@ -30,6 +30,8 @@ Runs every client, or the one named:
   redis-py         the Python client, installed by pip into target/clients/venv; RESP2 and RESP3
   redis-rs         the Rust client `redis`, in a throw-away project in target/clients/redis-rs
   redis-server     random command sequences, answered by it and by the port, compared reply by reply
+  firebase-admin   the official Python client, installed by pip like redis-py, against `quintet serve`: values, tags,
+                   transactions, queries, listeners
 Each client talks to a server of its own on a port that the kernel picks. What is not installed is skipped, and the
 summary says so.",
     forwards: false,
@@ -38,12 +40,13 @@ summary says so.",
 
 type Client = fn(&mut Steps, &Path) -> Result<()>;
 
-const CLIENTS: [(&str, Client); 5] = [
+const CLIENTS: [(&str, Client); 6] = [
     ("redis-cli", programs::redis_cli),
     ("redis-benchmark", programs::redis_benchmark),
     ("redis-py", redis_py),
     ("redis-rs", redis_rs),
     ("redis-server", redis_server),
+    ("firebase-admin", firebase_admin),
 ];
 
 fn run(args: &[String]) -> Result<()> {
@@ -53,17 +56,19 @@ fn run(args: &[String]) -> Result<()> {
         _ => return Err(Usage("a client's name, or nothing for all".into()).into()),
     };
     let mut steps = Steps::new("clients");
-    let mut build = cargo();
-    build.args([
-        "build",
-        "--package",
-        "quintet-kv",
-        "--features",
-        "port",
-        "--example",
-        "resp_server",
-    ]);
-    steps.run("server", &mut build)?;
+    if chosen != Some("firebase-admin") {
+        let mut build = cargo();
+        build.args([
+            "build",
+            "--package",
+            "quintet-kv",
+            "--features",
+            "port",
+            "--example",
+            "resp_server",
+        ]);
+        steps.run("server", &mut build)?;
+    }
     let folder = root().join("target/clients");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for (_, client) in CLIENTS
@@ -76,19 +81,43 @@ fn run(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The package is fetched by pip; where that fails there is nothing to run.
-fn redis_py(steps: &mut Steps, folder: &Path) -> Result<()> {
+/// A Python that has the package `package`, whose module is `module`; `None` = it cannot be had, which is noted.
+fn python_with(steps: &mut Steps, folder: &Path, package: &str, module: &str) -> Option<PathBuf> {
     let venv = folder.join("venv");
     let python = venv.join("bin/python");
-    let has_client = |python: &Path| works(process::Command::new(python).args(["-c", "import redis"]));
-    if !has_client(&python) {
-        let made = works(process::Command::new("python3").args(["-m", "venv"]).arg(&venv))
-            && works(process::Command::new(&python).args(["-m", "pip", "install", "--quiet", "redis"]));
-        if !made || !has_client(&python) {
-            steps.note("redis-py skipped: python3 with venv, or pip's access to `redis`, is missing");
-            return Ok(());
-        }
+    let import = format!("import {module}");
+    let has_client = || works(process::Command::new(&python).args(["-c", &import]));
+    if has_client() {
+        return Some(python);
     }
+    let made = python.exists() || works(process::Command::new("python3").args(["-m", "venv"]).arg(&venv));
+    let fetched =
+        made && works(process::Command::new(&python).args(["-m", "pip", "install", "--quiet", package]));
+    if fetched && has_client() {
+        return Some(python);
+    }
+    steps.note(format!(
+        "{package} skipped: python3 with venv, or pip's access to `{package}`, is missing"
+    ));
+    None
+}
+
+fn firebase_admin(steps: &mut Steps, folder: &Path) -> Result<()> {
+    let Some(python) = python_with(steps, folder, "firebase-admin", "firebase_admin") else {
+        return Ok(());
+    };
+    steps.run("server", cargo().args(["build", "--package", "quintet-server"]))?;
+    let server = Server::with_a_tree(folder)?;
+    let mut client = process::Command::new(&python);
+    client.arg(root().join("xtask/src/clients/firebase_python.py"));
+    client.arg(format!("127.0.0.1:{}", server.port()));
+    steps.run("firebase-admin", &mut client)
+}
+
+fn redis_py(steps: &mut Steps, folder: &Path) -> Result<()> {
+    let Some(python) = python_with(steps, folder, "redis", "redis") else {
+        return Ok(());
+    };
     let script = root().join("xtask/src/clients/redis_py.py");
     for protocol in ["2", "3"] {
         let server = Server::start()?;
