@@ -17,6 +17,7 @@ mod crash;
 mod fuzz;
 mod loom;
 mod outside;
+mod page;
 mod sanitize;
 mod steps;
 mod test;
@@ -27,7 +28,7 @@ use command::{Command, exit_code, overview};
 use std::process::ExitCode;
 
 /// In the order in which `--help` lists them.
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 11] = [
     test::COMMAND,
     ci::COMMAND,
     tidy::COMMAND,
@@ -36,6 +37,7 @@ const COMMANDS: [Command; 10] = [
     sanitize::COMMAND,
     crash::COMMAND,
     clients::COMMAND,
+    page::COMMAND,
     fuzz::COMMAND,
     outside::COMMAND,
 ];

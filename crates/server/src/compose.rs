@@ -144,7 +144,7 @@ fn start(config: &Config, dir: &DataDir, shared: Shared<'_>) -> Result<Vec<Box<d
             shared.runtime,
             &config.http,
             address,
-            engines.routes(dir.path()),
+            engines.routes(config, dir.path()),
             shared.tokens,
             shared.life.clone(),
         )?;

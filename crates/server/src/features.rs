@@ -54,10 +54,15 @@ fn text() -> String {
         }
     };
     format!(
-        "{}\nengines: {}\nnot built in: {}\ni/o backends: {}",
+        "{}\nengines: {}\nnot built in: {}\npage: {}\ni/o backends: {}",
         env!("CARGO_PKG_VERSION"),
         list(engines()),
         list(missing()),
+        if cfg!(feature = "ui") {
+            "yes"
+        } else {
+            "not built in"
+        },
         backends().join(", ")
     )
 }

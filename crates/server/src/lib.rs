@@ -44,6 +44,8 @@ mod auth;
 mod bar;
 mod engine;
 mod port;
+#[cfg(feature = "ui")]
+mod ui;
 
 use clap::CommandFactory;
 use settings::{Refused, Settings};

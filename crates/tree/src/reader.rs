@@ -1,7 +1,7 @@
 //! [`Reader`]: reads of committed state, each in a snapshot of its own that ends with the call. Clonable, for any thread.
 
 use crate::{
-    ETag, Guard, Initial, Path, Query, TreeError, View, Watch,
+    ETag, Guard, Initial, Listing, Path, Query, TreeError, View, Watch,
     guard::ReadAccess,
     inner::Inner,
     query::{self, Answer},
@@ -110,6 +110,14 @@ impl Reader {
         self.access(path, None, |view| view.get_shallow(path, depth))
     }
 
+    /// At most `limit` children of `path`, one level deep, from behind the name `after` on: a page for who looks around.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn listing(&self, path: &Path, after: Option<&str>, limit: usize) -> Result<Listing, TreeError> {
+        self.access(path, None, |view| view.listing(path, after, limit))
+    }
+
     /// The document and its tag, of the same moment.
     ///
     /// # Errors
@@ -153,6 +161,16 @@ impl Reader {
         Watch::begin(self.clone(), Arc::clone(hub), path, after)
     }
 
+    /// Begins a watch on `path` without reading it: every change from now on, once, in commit order. For places that are
+    /// too large to be read whole; what they hold is asked for in parts, after this.
+    ///
+    /// # Errors
+    /// As [`watch`](Self::watch).
+    pub fn changes(&self, path: &Path) -> Result<Watch, TreeError> {
+        let hub = self.inner.hub.get().ok_or(TreeError::Closed)?;
+        Watch::begin_now(self.clone(), Arc::clone(hub), path)
+    }
+
     /// Asks the guard whether `path` may be read.
     pub(crate) fn may_read(&self, path: &Path) -> Result<(), TreeError> {
         self.access(path, None, |_| Ok(()))
@@ -162,6 +180,11 @@ impl Reader {
     pub(crate) fn depends_on_state(&self, path: &Path) -> bool {
         let guard = self.guard.as_ref();
         guard.is_some_and(|guard| guard.read_depends_on_state(path))
+    }
+
+    /// The last committed write, if the guard lets `path` be read.
+    pub(crate) fn seq_if_allowed(&self, path: &Path) -> Result<Seq, TreeError> {
+        self.access(path, None, |view| view.seq())
     }
 
     /// Several reads of one moment. The snapshot ends with the call; no guard is asked.

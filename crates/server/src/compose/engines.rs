@@ -85,8 +85,8 @@ impl Engines {
     }
 
     /// What the API port needs of each: its place, and its routes. The one place where routes are registered.
-    pub(super) fn routes(&self, data: &Path) -> (Roster, Vec<Routes>) {
-        let (mut roster, mut routes) = (Roster::default(), Vec::new());
+    pub(super) fn routes(&self, config: &Config, data: &Path) -> (Roster, Vec<Routes>) {
+        let (mut roster, mut routes) = (Roster::default(), vec![page(self, config)]);
         let disk = Mount::new("disk");
         disk.fill(Arc::new(Disk::of(data.to_owned())));
         roster.add(&disk);
@@ -206,6 +206,31 @@ impl Engines {
         let _without_engines = (config, data, shared);
         side_by_side(starts.into_iter())
     }
+}
+
+/// The page, or why there is none; and its way to the tree.
+fn page(engines: &Engines, config: &Config) -> Routes {
+    let _without_page = (engines, config);
+    #[cfg(feature = "ui")]
+    let page = {
+        let pages = crate::ui::routes();
+        #[cfg(feature = "tree")]
+        let tree = match (&engines.tree, &config.tree) {
+            (Some(mount), Some(own)) => crate::port::tree::explore::routes(mount, own),
+            _ => Routes::absent("/ui/tree", &format!("the tree is not here; {OFF}")),
+        };
+        #[cfg(not(feature = "tree"))]
+        let tree = Routes::absent(
+            "/ui/tree",
+            "the tree is not here; not built in: the feature is `tree`",
+        );
+        Routes {
+            router: pages.router.merge(tree.router),
+        }
+    };
+    #[cfg(not(feature = "ui"))]
+    let page = Routes::absent_at("/", "the page is not here; not built in: the feature is `ui`");
+    page
 }
 
 const OFF: &str = "left out: see --without, and the engine's own flags";

@@ -1,6 +1,9 @@
 //! The block store as a part of the server: its folder, its size, its port.
 
-use super::{Engine, Mount, Part};
+use super::{
+    Engine, Mount, Part,
+    vitals::{Times, Vitals, taken_bytes},
+};
 use crate::{
     auth::Tokens,
     bar::Bar,
@@ -18,12 +21,12 @@ use quintet_blockstore::{
     port::{self, PortConfig},
 };
 use quintet_core::{Clock, Deadline, Error, ErrorKind, SystemClock};
-use quintet_net::Port;
+use quintet_net::{LoopStats, Port};
 use serde_json::{Value, json};
 use std::{
     fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     task::{Wake, Waker},
     time::Duration,
@@ -45,7 +48,12 @@ pub(crate) struct Blocks {
 }
 
 /// The store as the API port sees it.
-pub(crate) struct BlocksEngine(Arc<BlockStore>);
+pub(crate) struct BlocksEngine {
+    store: Arc<BlockStore>,
+    /// The counters of its port.
+    loops: Vec<Arc<LoopStats>>,
+    folder: PathBuf,
+}
 
 /// Opens the store in the `blocks` folder of `data_dir` and serves it.
 pub(crate) fn start(
@@ -71,7 +79,11 @@ pub(crate) fn start(
     port.authenticator = Arc::<Tokens>::clone(tokens);
     let port =
         port::serve(&store, config.address, config.workers, &port).map_err(|error| cannot_listen(&error))?;
-    mount.fill(Arc::new(BlocksEngine(Arc::clone(&store))));
+    mount.fill(Arc::new(BlocksEngine {
+        store: Arc::clone(&store),
+        loops: port.stats(),
+        folder,
+    }));
     Ok(Blocks {
         store,
         address: port.address(),
@@ -232,7 +244,7 @@ impl Part for Blocks {
 
 impl Engine for BlocksEngine {
     fn health(&self) -> Result<(), Error> {
-        let stats = self.0.stats();
+        let stats = self.store.stats();
         if stats.poisoned {
             let why = "a flush failed; writes are refused until a restart";
             return Err(Error::new(ErrorKind::Poisoned, why));
@@ -245,7 +257,7 @@ impl Engine for BlocksEngine {
     }
 
     fn stats(&self) -> Value {
-        let stats = self.0.stats();
+        let stats = self.store.stats();
         json!({
             "blocks": stats.blocks,
             "content_bytes": stats.content_bytes,
@@ -259,8 +271,24 @@ impl Engine for BlocksEngine {
         })
     }
 
+    /// Requests of its port; the times are those from a commit to the flush that made it durable; what waits are PUTs that
+    /// are not named yet. Its memory is the page cache's.
+    fn vitals(&self) -> Option<Vitals> {
+        let waits = self.store.controller_stats().flush_waits;
+        Some(Vitals {
+            operations: Some(self.loops.iter().map(|counts| counts.snapshot().requests).sum()),
+            times: Some(Times {
+                bounds_us: (0..waits.len() - 1).map(|power| 1 << power).collect(),
+                counts: waits.to_vec(),
+            }),
+            queued: Some(self.store.stats().written_blocks),
+            memory_bytes: None,
+            disk_bytes: Some(taken_bytes(&self.folder)),
+        })
+    }
+
     fn metrics(&self, page: &mut Exposition) {
-        let stats = self.0.stats();
+        let stats = self.store.stats();
         page.gauge("quintet_blocks_stored_blocks", "Named blocks.", stats.blocks);
         page.gauge(
             "quintet_blocks_content_bytes",

@@ -3,7 +3,10 @@
 //! The first byte of a key is its namespace, 0 to 15: what `SELECT` chooses in the Redis port and what `{namespace}` is in
 //! the paths of the API port.
 
-use super::{Engine, Mount, Part};
+use super::{
+    Engine, Mount, Part,
+    vitals::{Vitals, taken_bytes},
+};
 use crate::{
     auth::Tokens, config::KvConfig, failure::Failure, io_backend::Chosen, port::metrics::Exposition,
     size::ByteSize,
@@ -14,9 +17,15 @@ use quintet_kv::{
     port::{self, PortConfig},
 };
 use quintet_log::OsDirectory;
-use quintet_net::Port;
+use quintet_net::{LoopStats, Port};
 use serde_json::{Value, json};
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The running datastore.
 pub(crate) struct Kv {
@@ -33,6 +42,9 @@ pub(crate) struct KvEngine {
     /// The store, keys with their byte of namespace.
     pub(crate) store: Store,
     memory_limit_bytes: u64,
+    /// The counters of its Redis port.
+    loops: Vec<Arc<LoopStats>>,
+    folder: PathBuf,
 }
 
 /// Opens the store in the `kv` folder of `data_dir`, or in memory, and serves it.
@@ -59,6 +71,8 @@ pub(crate) fn start(
     mount.fill(Arc::new(KvEngine {
         store: store.clone(),
         memory_limit_bytes: config.memory.0,
+        loops: port.as_ref().map(Port::stats).unwrap_or_default(),
+        folder: data_dir.join("kv"),
     }));
     Ok(Kv {
         store,
@@ -179,6 +193,17 @@ impl Engine for KvEngine {
             "log_records": log.appended_records,
             "log_bytes": log.appended_bytes,
             "log_syncs": log.syncs,
+        })
+    }
+
+    /// Redis commands; the API port adds its requests and their times, commands are not timed. Data lies in memory.
+    fn vitals(&self) -> Option<Vitals> {
+        Some(Vitals {
+            operations: Some(self.loops.iter().map(|counts| counts.snapshot().requests).sum()),
+            times: None,
+            queued: Some(self.store.waiting() as u64),
+            memory_bytes: Some(self.store.size_bytes()),
+            disk_bytes: Some(taken_bytes(&self.folder)),
         })
     }
 

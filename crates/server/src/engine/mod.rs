@@ -20,12 +20,14 @@ pub(crate) mod stm;
 pub(crate) mod tree;
 #[cfg(feature = "shard")]
 pub(crate) mod vectors;
+pub(crate) mod vitals;
 #[cfg(feature = "stm")]
 pub(crate) mod workflows;
 
 use crate::{failure::Failure, port::metrics::Exposition};
 use quintet_core::{Deadline, Error, ErrorKind};
 use std::sync::{Arc, OnceLock};
+use vitals::Vitals;
 
 /// Something that was started and has to be ended.
 pub(crate) trait Part: Send {
@@ -52,6 +54,11 @@ pub(crate) trait Engine: Send + Sync + 'static {
 
     /// Its figures, for `/stats`.
     fn stats(&self) -> serde_json::Value;
+
+    /// By what it is watched; `None` for what is no engine.
+    fn vitals(&self) -> Option<Vitals> {
+        None
+    }
 
     /// The same as samples.
     fn metrics(&self, page: &mut Exposition);

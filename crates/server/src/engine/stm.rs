@@ -3,7 +3,11 @@
 //!
 //! It has no port of its own. A context writes a checkpoint when the requests since the last one would make its log long.
 
-use super::{Engine, Mount, Part, logs, workflows::Workflows};
+use super::{
+    Engine, Mount, Part, logs,
+    vitals::{Vitals, taken_bytes},
+    workflows::Workflows,
+};
 use crate::{config::StmConfig, failure::Failure, fsck::Findings, port::metrics::Exposition};
 use quintet_core::{Clock, Deadline, Durability, Error, ErrorKind, SystemClock};
 use quintet_log::{LogConfig, OsDirectory};
@@ -285,6 +289,14 @@ impl Engine for StmEngine {
             (context.name().to_owned(), figures)
         });
         json!({ "contexts": contexts.collect::<Map<_, _>>() })
+    }
+
+    /// The API port adds its requests and their times. Transactions run on their callers' threads: nothing waits in line.
+    fn vitals(&self) -> Option<Vitals> {
+        Some(Vitals {
+            disk_bytes: Some(taken_bytes(&self.folder)),
+            ..Vitals::default()
+        })
     }
 
     fn metrics(&self, page: &mut Exposition) {

@@ -3,7 +3,10 @@
 //! The rules come from `--tree-rules FILE`, or else from what was last put to `/.settings/rules.json` and is kept beside the
 //! data. They are swapped whole while the port serves; what they declare with `.indexOn` is built at the next start.
 
-use super::{Engine, Mount, Part};
+use super::{
+    Engine, Mount, Part,
+    vitals::{Vitals, taken_bytes},
+};
 use crate::{
     auth::Tokens,
     config::TreeConfig,
@@ -12,6 +15,7 @@ use crate::{
         life::Life,
         listener::{self, HttpPort},
         metrics::Exposition,
+        traffic::Answers,
         tree::{self, Face},
     },
 };
@@ -52,12 +56,19 @@ pub(crate) struct TreeEngine {
     kept: PathBuf,
     /// Held while rules are stored, so that the file and what is in force agree.
     storing: Mutex<()>,
+    answers: Answers,
+    folder: PathBuf,
 }
 
 impl TreeEngine {
     /// The tree.
     pub(crate) const fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// Where its ports count their answers.
+    pub(crate) const fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// The rules in force, if there are any.
@@ -166,6 +177,8 @@ pub(crate) fn start(
         file: config.rules.clone(),
         kept,
         storing: Mutex::default(),
+        answers: Answers::default(),
+        folder: folder.clone(),
     });
     let socket = listener::bind("--tree-addr", config.address)?;
     let face = Face::new(Arc::clone(&engine), Arc::clone(tokens), life.clone(), config);
@@ -235,9 +248,23 @@ impl Engine for TreeEngine {
             "commits": stats.commits,
             "last_seq": stats.last_seq,
             "unindexed_queries": stats.unindexed_queries,
+            "watches": stats.watches,
             "used_bytes": stats.used_bytes,
             "map_bytes": stats.map_bytes,
             "has_rules": self.rules().is_some(),
+        })
+    }
+
+    /// Requests by HTTP and the times to their answers' heads; what waits are jobs for the pool of readers. Its memory is the
+    /// page cache's.
+    fn vitals(&self) -> Option<Vitals> {
+        let waiting = self.tree.pool().stats().priorities.map(|of| of.waiting as u64);
+        Some(Vitals {
+            operations: Some(self.answers.total()),
+            times: Some(self.answers.times()),
+            queued: Some(waiting.iter().sum()),
+            memory_bytes: None,
+            disk_bytes: Some(taken_bytes(&self.folder)),
         })
     }
 

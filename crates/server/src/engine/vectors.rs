@@ -3,7 +3,10 @@
 //! It has no port of its own. The number of shards is fixed when the data is made; a start that does not name one takes
 //! what the data has.
 
-use super::{Engine, Mount, Part, logs};
+use super::{
+    Engine, Mount, Part, logs,
+    vitals::{Vitals, taken_bytes},
+};
 use crate::{config::VectorsConfig, failure::Failure, fsck::Findings, port::metrics::Exposition};
 use quintet_core::{Clock, Deadline, Error, ErrorKind, SystemClock};
 use quintet_log::OsDirectory;
@@ -16,7 +19,7 @@ use std::{
     error::Error as _,
     fs,
     num::NonZeroUsize,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -39,6 +42,7 @@ pub(crate) struct VectorsEngine {
     store: VectorStore,
     /// Clients that no call uses now; there are as many as calls ever ran at once.
     idle: Mutex<Vec<VectorClient>>,
+    folder: PathBuf,
 }
 
 impl VectorsEngine {
@@ -91,6 +95,7 @@ pub(crate) fn start(
     let engine = Arc::new(VectorsEngine {
         store,
         idle: Mutex::default(),
+        folder: folder.clone(),
     });
     let found = engine.with(|client| {
         let names = client.list();
@@ -239,6 +244,22 @@ impl Engine for VectorsEngine {
             })
             .collect();
         json!({ "collections": collections.unwrap_or_default(), "shards": shards })
+    }
+
+    /// The API port adds its requests and their times. What waits are messages in front of shards; the memory is that of
+    /// the collections.
+    fn vitals(&self) -> Option<Vitals> {
+        let bytes = self.with(|client| {
+            let names = client.list();
+            let all = names.iter().filter_map(|name| client.info(name).ok());
+            Ok(all.map(|info| info.bytes).sum())
+        });
+        Some(Vitals {
+            queued: Some(self.store.stats().iter().map(|shard| shard.queue_depth).sum()),
+            memory_bytes: bytes.ok(),
+            disk_bytes: Some(taken_bytes(&self.folder)),
+            ..Vitals::default()
+        })
     }
 
     fn metrics(&self, page: &mut Exposition) {

@@ -15,13 +15,15 @@ use quintet_core::{
     auth::{Authenticator, Principal, bearer},
 };
 
-/// Paths that need no token: what balancers and strangers may know.
+/// Paths that need no token: what balancers and strangers may know. The page's files are among them, as a browser asks for them
+/// without one; and its way to the tree, where the tree's own rules decide.
 const OPEN: [&str; 4] = ["/livez", "/readyz", "/version", "/openapi.json"];
 
 /// The layer.
 pub(crate) async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if !OPEN.contains(&path)
+        && !is_page(path)
         && let Err(problem) = check(&api, request.method(), path, request.headers())
     {
         return problem.into_response();
@@ -54,6 +56,10 @@ fn principal(api: &Api, headers: &HeaderMap) -> Result<Principal, Error> {
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().ok().and_then(bearer).unwrap_or_default());
     api.tokens().authenticate(token)
+}
+
+fn is_page(path: &str) -> bool {
+    cfg!(feature = "ui") && (path == "/" || path.starts_with("/ui/"))
 }
 
 fn is_search(method: &Method, path: &str) -> bool {

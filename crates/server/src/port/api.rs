@@ -74,7 +74,7 @@ impl Api {
     }
 
     /// Who is asking.
-    pub(crate) fn tokens(&self) -> &Tokens {
+    pub(crate) fn tokens(&self) -> &Arc<Tokens> {
         &self.inner.tokens
     }
 
@@ -130,15 +130,23 @@ pub(crate) struct Routes {
 impl Routes {
     /// For an engine that is not there: every path below the prefix is 404 with the reason.
     pub(crate) fn absent(prefix: &'static str, reason: &str) -> Self {
+        let mut routes = Self::absent_at(prefix, reason);
+        routes.router = routes
+            .router
+            .merge(Self::absent_at(&format!("{prefix}/{{*rest}}"), reason).router);
+        routes
+    }
+
+    /// For something that is not there at one path.
+    pub(crate) fn absent_at(path: &str, reason: &str) -> Self {
         let problem = Problem::new(ErrorKind::NotFound, reason);
         let tell = move || {
             let problem = problem.clone();
             async move { problem }
         };
-        let router = Router::new()
-            .route(prefix, any(tell.clone()))
-            .route(&format!("{prefix}/{{*rest}}"), any(tell));
-        Self { router }
+        Self {
+            router: Router::new().route(path, any(tell)),
+        }
     }
 }
 
@@ -184,7 +192,11 @@ fn router(api: &Api, routes: Vec<Routes>) -> Router {
 impl Part for ApiPort {
     fn lines(&self) -> Vec<String> {
         let url = format!("http://{}", self.address);
-        vec![format!("api     {url}  try: curl {url}/readyz")]
+        let mut lines = vec![format!("api     {url}  try: curl {url}/readyz")];
+        if cfg!(feature = "ui") {
+            lines.push(format!("page    {url}/  open it in a browser"));
+        }
+        lines
     }
 
     fn drain(&mut self, deadline: Deadline) -> Result<(), Failure> {

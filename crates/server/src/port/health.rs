@@ -115,7 +115,16 @@ async fn stats(State(api): State<Api>) -> Result<Response, super::problem::Probl
             let figures = match entry.look() {
                 Err(reason) => json!({ "absent": reason }),
                 Ok(Err(recovering)) => json!({ "recovering": recovering.context() }),
-                Ok(Ok(engine)) => engine.stats(),
+                Ok(Ok(engine)) => {
+                    let mut figures = engine.stats();
+                    if let Some(mut vitals) = engine.vitals() {
+                        if let Some(answers) = roster.traffic().of(entry.name) {
+                            vitals.add(answers.total(), answers.times());
+                        }
+                        figures["vitals"] = vitals.json();
+                    }
+                    figures
+                }
             };
             (entry.name.to_owned(), figures)
         });
@@ -124,18 +133,21 @@ async fn stats(State(api): State<Api>) -> Result<Response, super::problem::Probl
     Ok(answer::ok(&json!({
         "uptime_s": uptime.as_secs(),
         "calls": api.offload().depth(),
+        "resident_bytes": resident_bytes(),
         "engines": engines.await?,
     })))
 }
 
+/// The memory of the process, if the system tells.
+fn resident_bytes() -> Option<u64> {
+    let pages = fs::read_to_string("/proc/self/statm").ok()?;
+    let resident: u64 = pages.split(' ').nth(1)?.parse().ok()?;
+    Some(resident.saturating_mul(rustix::param::page_size() as u64))
+}
+
 /// What the process itself takes, as far as the system tells.
 fn process(page: &mut metrics::Exposition) {
-    let pages = fs::read_to_string("/proc/self/statm");
-    let resident = pages
-        .ok()
-        .and_then(|pages| pages.split(' ').nth(1)?.parse::<u64>().ok());
-    if let Some(resident) = resident {
-        let bytes = resident.saturating_mul(rustix::param::page_size() as u64);
+    if let Some(bytes) = resident_bytes() {
         page.gauge("quintet_server_resident_bytes", "Memory of the process.", bytes);
     }
     if let Ok(open) = fs::read_dir("/proc/self/fd") {

@@ -31,7 +31,7 @@ mod offload;
 mod problem;
 #[cfg(feature = "stm")]
 pub(crate) mod stm;
-mod traffic;
+pub(crate) mod traffic;
 #[cfg(feature = "tree")]
 pub(crate) mod tree;
 #[cfg(feature = "shard")]

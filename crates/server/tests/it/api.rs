@@ -273,3 +273,20 @@ fn redis_clients_and_the_api_port_see_the_same_keys() {
     server.stop();
     assert!(!dir.path().join("kv").exists(), "files although it is off");
 }
+
+#[cfg(not(feature = "ui"))]
+#[test]
+fn a_build_without_the_page_says_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path());
+    let (status, problem) = api(server.api(), "GET", "/", Value::Null);
+    assert_eq!(status, 404);
+    assert!(
+        problem["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("`ui`")),
+        "{problem}"
+    );
+    assert_eq!(api(server.api(), "GET", "/ui/app.js", Value::Null).0, 404);
+    server.stop();
+}

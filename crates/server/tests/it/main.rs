@@ -18,6 +18,8 @@ mod idle;
 mod kv_routes;
 mod life;
 mod openapi;
+#[cfg(all(feature = "ui", feature = "tree"))]
+mod page;
 mod process;
 mod prove;
 mod serve;

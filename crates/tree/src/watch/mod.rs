@@ -68,6 +68,18 @@ impl Watch {
         Ok((Some(initial), watch))
     }
 
+    /// Begins a watch that says nothing of what is there.
+    pub(crate) fn begin_now(reader: Reader, hub: Arc<Hub>, path: &Path) -> Result<Self, TreeError> {
+        let (subscriber, _reads_first) = hub.register(path, None)?;
+        let watch = Self {
+            reader,
+            hub,
+            subscriber,
+        };
+        watch.skip()?;
+        Ok(watch)
+    }
+
     /// The place.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -114,6 +126,18 @@ impl Watch {
     /// What the guard answers.
     pub fn check(&self) -> Result<(), TreeError> {
         self.reader.may_read(self.path())
+    }
+
+    /// Forgets what was queued and goes on with the writes after the one that is answered, without reading the place: for
+    /// who reads it in parts. Asks the guard as a read does.
+    ///
+    /// # Errors
+    /// As [`Reader::get`].
+    pub fn skip(&self) -> Result<Seq, TreeError> {
+        self.subscriber.restart();
+        let seq = self.reader.seq_if_allowed(self.path())?;
+        self.subscriber.started(seq);
+        Ok(seq)
     }
 }
 

@@ -273,3 +273,41 @@ fn whoever_embeds_a_tree_can_make_it_fail() {
     );
     assert_eq!(tree.get(&path("a")).unwrap(), json!(2));
 }
+
+#[test]
+fn a_listing_shows_one_level_page_by_page_in_the_trees_order() {
+    let Fresh { tree, .. } = Fresh::new();
+    let listing = |at: &str, after, limit| tree.reader().listing(&path(at), after, limit).unwrap();
+    let names = |listing: &quintet_tree::Listing| {
+        let names = listing.children.iter().map(|child| child.name.clone());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(listing("", None, 10).children, []);
+    tree.set(
+        &path("a"),
+        json!({"z": {"deep": {"er": 1}}, "10": 1, "9": true, "b": "text", "true": {"x": 1}}),
+    )
+    .unwrap();
+    let all = listing("a", None, 10);
+    assert_eq!(names(&all), "9 10 b true z");
+    let leaves: Vec<_> = all.children.iter().map(|child| child.leaf.clone()).collect();
+    assert_eq!(
+        leaves,
+        [Some(json!(true)), Some(json!(1)), Some(json!("text")), None, None]
+    );
+    assert_eq!((all.has_more, all.leaf, all.seq), (false, None, Seq(1)));
+    let first = listing("a", None, 2);
+    assert_eq!((names(&first), first.has_more), ("9 10".to_owned(), true));
+    let next = listing("a", Some("10"), 3);
+    assert_eq!((names(&next), next.has_more), ("b true z".to_owned(), false));
+    // A name that is gone is still a place to go on from.
+    assert_eq!(names(&listing("a", Some("c"), 3)), "true z");
+    assert_eq!(listing("a/b", None, 3).leaf, Some(json!("text")));
+    assert_eq!(names(&listing("a/b", None, 3)), "");
+    // Names of several pieces of a row's key are listed like short ones.
+    let long = "n".repeat(700);
+    tree.set(&path(&format!("a/z/{long}/{long}")), json!(5)).unwrap();
+    assert_eq!(names(&listing("a/z", None, 9)), format!("deep {long}"));
+    let below = listing(&format!("a/z/{long}"), None, 9);
+    assert_eq!(below.children[0].leaf, Some(json!(5)));
+}

@@ -380,3 +380,23 @@ fn watches_are_bounded_and_end_with_the_tree() {
         ErrorKind::Closed
     );
 }
+
+#[test]
+fn a_watch_of_changes_alone_says_nothing_of_what_is_there() {
+    let Fresh { tree, .. } = Fresh::with(|config| config.watch_queue_events = 2);
+    tree.set(&path("a"), json!({"b": 1, "c": 2})).unwrap();
+    let mut watch = tree.reader().changes(&path("a")).unwrap();
+    assert!(nothing_waits(&mut watch));
+    tree.set(&path("a/b"), json!(2)).unwrap();
+    let first = event(&mut watch);
+    assert_eq!((first.path(), first.seq()), (&path("b"), Seq(2)));
+    for number in 3..8 {
+        tree.set(&path("a/b"), json!(number)).unwrap();
+    }
+    let overflowed = std::iter::from_fn(|| watch.next_blocking()).any(|next| matches!(next, Next::Overflow));
+    assert!(overflowed);
+    assert_eq!(watch.skip().unwrap(), Seq(7));
+    assert!(nothing_waits(&mut watch));
+    tree.set(&path("a/c"), json!(null)).unwrap();
+    assert_eq!(event(&mut watch).seq(), Seq(8));
+}

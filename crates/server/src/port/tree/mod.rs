@@ -9,9 +9,12 @@
 //! | `rest` | GET, PUT, PATCH, POST, DELETE, with tags |
 //! | `plain` | GET, PUT, DELETE and `/.watch` without `.json` |
 //! | `stream` | server-sent events of both faces |
+//! | `explore` | what the page asks for on the API port |
 //! | `settings` | the rules in force, tokens for development |
 //! | `fault` | errors as this protocol has them |
 
+#[cfg(feature = "ui")]
+pub(crate) mod explore;
 mod face;
 mod fault;
 mod params;
@@ -27,10 +30,11 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderName, Method, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use quintet_core::{Clock, SystemClock};
 use std::time::Duration;
 use target::Target;
 use tower_http::{
@@ -59,6 +63,7 @@ pub(crate) fn router(face: Face) -> Router {
         .route("/auth/token", post(settings::token))
         .fallback(any)
         .layer(middleware::from_fn(fault::dress))
+        .layer(middleware::from_fn_with_state(face.clone(), count))
         .layer(CompressionLayer::new().gzip(true).compress_when(compressed))
         .layer(cors())
         .with_state(face)
@@ -87,6 +92,15 @@ fn cors() -> CorsLayer {
         .allow_headers(headers)
         .expose_headers([header::ETAG])
         .max_age(PREFLIGHT_AGE)
+}
+
+/// Counts the answers for those who watch the engine.
+async fn count(State(face): State<Face>, request: Request, next: Next) -> Response {
+    let began = SystemClock.now();
+    let response = next.run(request).await;
+    let took = SystemClock.now().saturating_duration_since(began);
+    face.engine().answers().count(response.status().as_u16(), took);
+    response
 }
 
 async fn any(State(face): State<Face>, request: Request) -> Response {

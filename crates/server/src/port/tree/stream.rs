@@ -4,6 +4,8 @@
 //! client that is too slow is sent the value again instead of what it missed. A stream ends when the server drains, when the
 //! token expires or is no longer accepted (`auth_revoked`), and when the rules no longer allow it (`cancel`): because there
 //! are new ones, or because they look at the tree or the time, and then they are asked before each event.
+//! The page's stream begins with nothing, and says `overflow` where the others send the value: the page has only parts of it,
+//! and asks for those again.
 
 use super::{
     face::{Access, Face, Room},
@@ -37,6 +39,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 enum Style {
     Firebase,
     Plain,
+    /// As plain, without a value at the start or after a gap.
+    #[cfg(feature = "ui")]
+    Changes,
 }
 
 /// Why a stream goes on.
@@ -104,6 +109,15 @@ pub(super) async fn plain(
     open(face, path, access, ticket, after, Style::Plain).await
 }
 
+/// A stream of the changes alone, for the page.
+#[cfg(feature = "ui")]
+pub(super) async fn changes(face: Face, path: Path, headers: &HeaderMap) -> Result<Response, Problem> {
+    let params = Params::default();
+    let ticket = Ticket::of(&face, headers, &params)?;
+    let access = face.to_read(headers, &params)?;
+    open(face, path, access, ticket, None, Style::Changes).await
+}
+
 async fn open(
     face: Face,
     path: Path,
@@ -112,7 +126,7 @@ async fn open(
     after: Option<Seq>,
     style: Style,
 ) -> Result<Response, Problem> {
-    let (initial, watch) = begin(&face, &path, &access, after).await?;
+    let (initial, watch) = begin(&face, &path, &access, after, style).await?;
     let mut live = Live {
         face,
         path,
@@ -134,7 +148,7 @@ async fn open(
     let alive = KeepAlive::new().interval(HEARTBEAT);
     let alive = match style {
         Style::Firebase => alive.event(Sent::default().event("keep-alive").data("null")),
-        Style::Plain => alive.text("heartbeat"),
+        _ => alive.text("heartbeat"),
     };
     Ok(Sse::new(events).keep_alive(alive).into_response())
 }
@@ -145,9 +159,15 @@ async fn begin(
     path: &Path,
     access: &Access,
     after: Option<Seq>,
+    style: Style,
 ) -> Result<(Option<Initial>, Watch), Problem> {
     let (reader, path) = (access.reader(face.engine()), path.clone());
-    face.read(move || Ok(reader.watch(&path, after)?)).await
+    face.read(move || match style {
+        #[cfg(feature = "ui")]
+        Style::Changes => Ok((None, reader.changes(&path)?)),
+        Style::Firebase | Style::Plain => Ok(reader.watch(&path, after)?),
+    })
+    .await
 }
 
 /// A stream between two events.
@@ -226,7 +246,7 @@ impl Live {
         let event = Sent::default().event(kind).data(data);
         self.ready.push_back(match self.style {
             Style::Firebase => event,
-            Style::Plain => event.id(seq.0.to_string()),
+            _ => event.id(seq.0.to_string()),
         });
     }
 
@@ -292,18 +312,27 @@ impl Live {
         let Some(watch) = self.watch.take() else {
             return;
         };
-        if self.style == Style::Plain {
-            self.ready
-                .push_back(Sent::default().event("overflow").data("null"));
+        if self.style != Style::Firebase {
+            self.say_overflow();
         }
+        let style = self.style;
         let read = self.face.read(move || {
-            let initial = watch.reread()?;
+            let initial = match style {
+                #[cfg(feature = "ui")]
+                Style::Changes => watch.skip().map(|_seq| None)?,
+                Style::Firebase | Style::Plain => Some(watch.reread()?),
+            };
             Ok((initial, watch))
         });
         match read.await {
-            Ok((initial, watch)) => self.go_on(watch, Some(&initial)),
+            Ok((initial, watch)) => self.go_on(watch, initial.as_ref()),
             Err(problem) => self.fail(&problem),
         }
+    }
+
+    fn say_overflow(&mut self) {
+        let event = Sent::default().event("overflow").data("null");
+        self.ready.push_back(event);
     }
 
     /// Other rules are in force: a watch under them, right behind the last event.
@@ -313,8 +342,14 @@ impl Live {
             Ok(access) => access,
             Err(problem) => return self.fail(&problem),
         };
-        match begin(&self.face, &self.path, &access, Some(self.seen)).await {
-            Ok((initial, watch)) => self.go_on(watch, initial.as_ref()),
+        match begin(&self.face, &self.path, &access, Some(self.seen), self.style).await {
+            Ok((initial, watch)) => {
+                #[cfg(feature = "ui")]
+                if self.style == Style::Changes {
+                    self.say_overflow();
+                }
+                self.go_on(watch, initial.as_ref());
+            }
             Err(problem) => self.fail(&problem),
         }
     }
