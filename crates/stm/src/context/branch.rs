@@ -14,7 +14,8 @@ pub(super) struct Mark {
 }
 
 impl State {
-    pub(super) fn mark(&self) -> Mark {
+    pub(super) fn mark(&mut self) -> Mark {
+        self.unfold();
         Mark {
             writes: self.writes.iter().map(Write::again).collect(),
             made: self.made.clone(),
@@ -24,6 +25,7 @@ impl State {
 
     /// Takes back everything that was buffered since the mark.
     pub(super) fn back_to(&mut self, mark: Mark) {
+        self.short = None;
         let Mark {
             writes,
             made,

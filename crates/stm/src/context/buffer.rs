@@ -3,6 +3,7 @@
 
 use super::{
     Shared,
+    cell::Cell,
     path::Path,
     raw::Plain,
     state::State,
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{
     Error, Isolation,
+    protocol::stamp::Stamp,
     transaction::{Abort, Cause, Step},
 };
 
@@ -38,6 +40,11 @@ impl State {
     fn write(&mut self, shared: &Shared, name: &str, needs: &[Capability], op: Op) -> Step<()> {
         if self.isolation == Isolation::Raw {
             return self.write_through(shared, name, needs, &op);
+        }
+        if self.short.is_some() {
+            self.unfold();
+        } else if self.shorten(shared, name, needs, &op)? {
+            return Ok(());
         }
         if self.writes.len() >= shared.config.max_writes {
             return Err(Abort::failed(Error::TooLarge {
@@ -106,22 +113,35 @@ impl State {
             return self.rewrite(shared, &cell.path, needs, at, op);
         }
         self.permit(&cell.path, cell.zone, needs)?;
-        // A cell that is being made is in the index before it is born: 0 is later than any beginning.
-        let is_younger = cell.born().wrapping_sub(1) >= self.began;
-        if self.isolation == Isolation::Hybrid && is_younger && !self.reads.reads().is_empty() {
-            // The attempt may have read a former value of the path, in a cell that is gone, or that there was none.
-            self.reads.add_rival(cell.slot);
-            return Err(Abort::CONFLICT);
-        }
-        let seen = match self.isolation {
-            Isolation::Hybrid => self.reads.seen(cell.slot),
-            Isolation::Safe | Isolation::Raw => None,
-        };
+        self.refuse_younger(&cell)?;
+        let seen = self.seen_before(&cell);
         if matches!(op, Op::Set(None)) {
             self.touch_gaps(shared, &cell.path);
         }
         self.push(Write::cell(cell, seen, op, false));
         Ok(())
+    }
+
+    /// Refuses a blind write into a cell that is younger than the attempt: it may have read a former value of the path, in a
+    /// cell that is gone, or that there was none.
+    #[inline]
+    pub(super) fn refuse_younger(&mut self, cell: &Cell) -> Step<()> {
+        // A cell that is being made is in the index before it is born: 0 is later than any beginning.
+        let is_younger = cell.born().wrapping_sub(1) >= self.began;
+        if self.isolation == Isolation::Hybrid && is_younger && !self.reads.reads().is_empty() {
+            self.reads.add_rival(cell.slot);
+            return Err(Abort::CONFLICT);
+        }
+        Ok(())
+    }
+
+    /// The stamp that the commit must still find. A safe one looks at all that was read.
+    #[inline]
+    pub(super) fn seen_before(&mut self, cell: &Cell) -> Option<Stamp> {
+        match self.isolation {
+            Isolation::Hybrid => self.reads.seen(cell.slot),
+            Isolation::Safe | Isolation::Raw => None,
+        }
     }
 
     /// A second write of the same path.

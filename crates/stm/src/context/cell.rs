@@ -24,6 +24,9 @@ use std::{
     },
 };
 
+/// Paths up to this length are found without a look behind their `Arc`.
+const SHORT_BYTES: usize = 20;
+
 /// In this order, so that what an ordinary read or write looks at is together.
 #[derive(Debug)]
 #[repr(C)]
@@ -36,6 +39,10 @@ pub(crate) struct Cell {
     form: AtomicU8,
     /// Whether `held.older` has anything.
     has_older: AtomicBool,
+    /// The length of `short`; more than there is room for if the path is longer.
+    short_bytes: u8,
+    /// The path's bytes.
+    short: [u8; SHORT_BYTES],
     /// The version of the first value.
     born: AtomicU64,
     held: RwLock<Held>,
@@ -73,8 +80,15 @@ impl Held {
 impl Cell {
     /// A cell without a value.
     pub(crate) fn new(path: Path) -> Self {
+        let bytes = path.as_str().as_bytes();
+        let mut short = [0; SHORT_BYTES];
+        if let Some(start) = short.get_mut(..bytes.len()) {
+            start.copy_from_slice(bytes);
+        }
         Self {
             zone: Zone::of(&path),
+            short_bytes: u8::try_from(bytes.len()).unwrap_or(u8::MAX),
+            short,
             path,
             form: AtomicU8::new(Form::Gone as u8),
             has_older: AtomicBool::new(false),
@@ -82,6 +96,21 @@ impl Cell {
             born: AtomicU64::new(0),
             held: RwLock::default(),
         }
+    }
+
+    /// Whether this is its path.
+    #[inline]
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        if path.len() > SHORT_BYTES {
+            return self.path.as_str() == path;
+        }
+        usize::from(self.short_bytes) == path.len() && self.short[..path.len()] == *path.as_bytes()
+    }
+
+    /// Whether a value of the same form is written by its bits alone. Only to be asked by the sealer.
+    #[inline]
+    pub(crate) fn keeps_form(&self, value: &Value, needed: Option<(u64, u64)>) -> bool {
+        self.form() == Form::of(Some(value)) && needed.is_none() && !self.has_older.load(Ordering::Relaxed)
     }
 
     fn held(&self) -> RwLockReadGuard<'_, Held> {
@@ -103,6 +132,12 @@ impl Cell {
             Form::Shared => self.held().value.clone(),
             form => form.value(self.slot.bits()),
         }
+    }
+
+    /// As [`load`](Self::load) for a value that fits the slot's bits; `None` for others and for what is gone.
+    #[inline]
+    pub(crate) fn load_plain(&self) -> Option<Value> {
+        self.form().value(self.slot.bits())
     }
 
     /// Replaces the value and answers the old one, for the caller to drop. Only by the sealer. `needed` is the range of

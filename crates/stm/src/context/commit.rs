@@ -6,10 +6,28 @@ use super::{
     change::{ChangeSet, Message},
     journal::Draft,
     kept::One,
+    lanes::Lanes,
     write::{Op, Unprepared, Write},
 };
 use crate::{Isolation, label::Label, primitive::lock};
 use std::sync::{Arc, PoisonError, atomic::Ordering};
+
+/// A commit that has been recorded.
+#[derive(Clone, Copy)]
+pub(super) struct Recorded {
+    pub(super) version: u64,
+    /// The lane that it has entered is to be emptied after the commit.
+    pub(super) fills_lane: bool,
+}
+
+impl Recorded {
+    const fn at(version: u64) -> Self {
+        Self {
+            version,
+            fills_lane: false,
+        }
+    }
+}
 
 impl Shared {
     /// Step 5 of the commit: schema, structure, history, outbox, log. Answers the version, or `None` if nothing needs
@@ -20,8 +38,7 @@ impl Shared {
         label: Label,
         writes: &mut [Write],
         messages: Vec<Message>,
-        at_least: u64,
-    ) -> Result<Option<u64>, Unprepared> {
+    ) -> Result<Option<Recorded>, Unprepared> {
         for write in writes.iter() {
             if let (Some(cell), Some(new), Op::Merge(..)) = (&write.cell, &write.new, &write.op) {
                 // A value that was set has been measured when it came in.
@@ -37,8 +54,12 @@ impl Shared {
             && messages.is_empty()
             && let Some(one) = self.one_change(isolation, label, write)?
         {
-            let (version, _oldest) = lock(&self.journal).enter_one(self, at_least, one);
-            return Ok(Some(version));
+            if Lanes::takes(&one.old) && Lanes::takes(&one.new) {
+                let (version, fills_lane) = self.lanes.enter(&self.domain, |version| One { version, ..one });
+                return Ok(Some(Recorded { version, fills_lane }));
+            }
+            let (version, _evicted) = lock(&self.journal).enter_one(self, one);
+            return Ok(Some(Recorded::at(version)));
         }
         let mut draft = Draft {
             set: ChangeSet {
@@ -66,11 +87,11 @@ impl Shared {
             self.index.insert(Arc::clone(cell));
         }
         let (created, removed) = (draft.created.clone(), draft.removed.clone());
-        let entered = lock(&self.journal).enter(self, at_least, draft);
+        let entered = lock(&self.journal).enter(self, draft);
         match entered {
-            Ok((version, _oldest)) => {
+            Ok((version, _evicted)) => {
                 removed.iter().for_each(|path| self.index.remove(path));
-                Ok(Some(version))
+                Ok(Some(Recorded::at(version)))
             }
             Err(error) => {
                 created.iter().for_each(|cell| self.index.remove(&cell.path));
@@ -96,7 +117,7 @@ impl Shared {
             version: 0,
             who: label,
             isolation,
-            path: cell.path.clone(),
+            cell: Arc::clone(cell),
             old: old.clone(),
             new: new.clone(),
         }))

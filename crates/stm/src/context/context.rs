@@ -5,6 +5,7 @@ use super::{
     horizon::Horizon,
     index::Index,
     journal::{Journal, Needed, undo},
+    lanes::Lanes,
     record,
     zone::Capability,
 };
@@ -57,6 +58,7 @@ impl Context {
 
     pub(super) fn assemble(name: &str, config: ContextConfig, journal: Journal, log: Option<Log>) -> Self {
         let index = Index::new();
+        let history = config.history;
         journal
             .structure
             .values()
@@ -70,6 +72,7 @@ impl Context {
                 log,
                 index,
                 journal: Mutex::new(journal),
+                lanes: Lanes::new(history),
                 needed: Needed::new(),
                 schema: RwLock::default(),
                 has_schema: AtomicBool::new(false),
@@ -89,7 +92,7 @@ impl Context {
     /// level asks. Takes a lock.
     #[must_use]
     pub fn version(&self) -> u64 {
-        let newest = lock(&self.shared.journal).version;
+        let newest = self.shared.gathered().version;
         newest.min(self.shared.reportable())
     }
 
@@ -160,13 +163,14 @@ impl Context {
     /// log's level asks.
     #[must_use]
     pub fn history(&self, count: usize) -> Vec<Arc<ChangeSet>> {
-        lock(&self.shared.journal).history(count, self.shared.reportable())
+        self.shared.gathered().history(count, self.shared.reportable())
     }
 
     /// The change set that made a version, if it is still kept, and as durable as the log's level asks.
     #[must_use]
     pub fn change_set(&self, version: u64) -> Option<Arc<ChangeSet>> {
-        let set = lock(&self.shared.journal).change_set(version);
+        let mine = self.shared.lanes.find(version).map(|kept| kept.set());
+        let set = mine.or_else(|| self.shared.gathered().change_set(version));
         set.filter(|_| version <= self.shared.reportable())
     }
 
@@ -175,7 +179,7 @@ impl Context {
     /// # Errors
     /// [`Error::NoSuchVersion`] when one is not kept.
     pub fn diff(&self, from: u64, to: u64) -> Result<Vec<Change>> {
-        lock(&self.shared.journal).diff(from, to, self.shared.reportable())
+        self.shared.gathered().diff(from, to, self.shared.reportable())
     }
 
     /// The state at a version: the present one with what was recorded since taken back. Raw writes that were not recorded
@@ -184,11 +188,16 @@ impl Context {
     /// # Errors
     /// [`Error::NoSuchVersion`] when it is not kept.
     pub fn replay(&self, to: u64) -> Result<Image> {
-        let (present, newer) = {
-            let mut journal = lock(&self.shared.journal);
-            let newer = journal.since(to, self.shared.reportable())?;
-            (Snapshot::take_locked(&self.shared, &mut journal), newer)
-        };
+        let mut journal = lock(&self.shared.journal);
+        let present = Snapshot::take_locked(&self.shared, &mut journal);
+        // After the snapshot, so that every commit that it shows is among them. Undoing one that came later leads to what the
+        // snapshot shows already.
+        let evicted = journal.gather(&self.shared);
+        let newer = journal.since(to, self.shared.reportable());
+        // Before the snapshot goes, which locks it too.
+        drop(journal);
+        drop(evicted);
+        let newer = newer?;
         let mut image = present.image();
         for set in newer {
             undo(&mut image, &set.changes);

@@ -66,7 +66,7 @@ impl Index {
     pub(crate) fn with<T>(&self, path: &str, look: impl FnOnce(&Arc<Cell>) -> T) -> Option<T> {
         let hash = self.hash(path);
         let shard = self.read(hash);
-        shard.find(hash, |cell| cell.path.as_str() == path).map(look)
+        shard.find(hash, |cell| cell.is_at(path)).map(look)
     }
 
     /// Only while the path's gap is sealed.

@@ -2,7 +2,8 @@
 //! outbox, snapshots and the log.
 //!
 //! A commit enters here in step 5 of the protocol, when it can no longer lose, with all it writes sealed. So the order of
-//! versions is the order of the change sets, of the log's records, and of what readers see.
+//! versions is the order of the change sets, of the log's records, and of what readers see. The smallest commits enter a
+//! [lane](super::lanes) instead, and are brought in here before anybody looks at the history.
 
 use super::{
     Shared,
@@ -17,8 +18,9 @@ use crate::{Error, Result, protocol::domain::Domain};
 use im::OrdMap;
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::{Deref, DerefMut},
     sync::{
-        Arc,
+        Arc, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -30,10 +32,12 @@ pub type Image = OrdMap<Path, Value>;
 pub(crate) struct Journal {
     /// Every living cell, in order.
     pub(crate) structure: OrdMap<Path, Arc<Cell>>,
-    /// The last commit's version.
+    /// The last commit's version. Of a context with a log always; of others once the lanes are gathered.
     pub(crate) version: u64,
     /// The kept change sets, oldest first.
     ring: VecDeque<Kept>,
+    /// Change sets that are younger than the ring's, oldest first, and have others in the lanes between them.
+    direct: VecDeque<Kept>,
     /// The version before the first of them: the oldest that can be rebuilt.
     base_version: u64,
     pub(crate) outbox: VecDeque<Message>,
@@ -49,30 +53,21 @@ pub(crate) struct Draft {
     pub(crate) removed: Vec<Path>,
 }
 
-impl Journal {
-    /// The version of the next commit, not below `at_least`.
-    fn next_version(&self, domain: &Domain, at_least: u64) -> u64 {
-        at_least.max(self.version + 1).max(domain.now() + 1)
-    }
+/// The most change sets that wait to be brought together with those of the lanes.
+const DIRECT: usize = 64;
 
+impl Journal {
     /// As [`enter`](Self::enter) for a change that needs no log.
     #[inline]
-    pub(super) fn enter_one(&mut self, shared: &Shared, at_least: u64, mut one: One) -> (u64, Option<Kept>) {
-        let version = self.next_version(&shared.domain, at_least);
+    pub(super) fn enter_one(&mut self, shared: &Shared, mut one: One) -> (u64, Vec<Kept>) {
+        let version = shared.domain.next();
         one.version = version;
-        let oldest = self.push(Kept::One(one), shared.config.history);
-        shared.domain.tick_to(version);
-        (version, oldest)
+        (version, self.keep(shared, Kept::One(one)))
     }
 
-    /// Gives the draft a version that is not below `at_least`, logs it, and enters it everywhere. Nothing has happened if
-    /// this fails. Answers the version, and what has left the history, to be dropped after the lock.
-    pub(super) fn enter(
-        &mut self,
-        shared: &Shared,
-        at_least: u64,
-        mut draft: Draft,
-    ) -> Result<(u64, Option<Kept>)> {
+    /// Gives the draft a version, logs it, and enters it everywhere. Nothing has happened if this fails. Answers the
+    /// version, and what has left the history, to be dropped after the lock.
+    pub(super) fn enter(&mut self, shared: &Shared, mut draft: Draft) -> Result<(u64, Vec<Kept>)> {
         let Shared {
             domain,
             config: limits,
@@ -97,7 +92,7 @@ impl Journal {
                 limits.max_messages,
             ));
         }
-        let version = self.next_version(domain, at_least);
+        let version = domain.next();
         draft.set.version = version;
         for (message, id) in draft.set.messages.iter_mut().zip(self.last_message + 1..) {
             message.id = id;
@@ -116,21 +111,57 @@ impl Journal {
         for path in &draft.removed {
             self.structure.remove(path);
         }
-        let oldest = self.push(Kept::Whole(Arc::new(draft.set)), limits.history);
-        domain.tick_to(version);
-        Ok((version, oldest))
+        Ok((version, self.keep(shared, Kept::Whole(Arc::new(draft.set)))))
+    }
+
+    /// Keeps a change set that has just been given its version, and answers what has left the history.
+    fn keep(&mut self, shared: &Shared, kept: Kept) -> Vec<Kept> {
+        self.version = kept.version();
+        self.direct.push_back(kept);
+        if self.direct.len() < DIRECT.min(shared.config.history) {
+            return Vec::new();
+        }
+        self.gather(shared)
+    }
+
+    /// Brings what the lanes hold and what waits here into the history, in the order of versions, and answers what has left
+    /// it, to be dropped after the lock.
+    pub(super) fn gather(&mut self, shared: &Shared) -> Vec<Kept> {
+        // Whoever was given a version up to this one holds its lane's lock still, or has left its change there.
+        let (apart, gone) = shared.lanes.take(shared.domain.now());
+        // A lane gives way only to as many younger ones as the history keeps.
+        self.base_version = self.base_version.max(gone);
+        let mut apart = apart.into_iter().peekable();
+        let mut evicted = Vec::new();
+        loop {
+            let direct = self.direct.front().map_or(u64::MAX, Kept::version);
+            let kept = match apart.next_if(|one| one.version < direct) {
+                Some(one) => Kept::One(one),
+                None => match self.direct.pop_front() {
+                    Some(kept) => kept,
+                    None => break,
+                },
+            };
+            evicted.extend(self.push(kept, shared.config.history));
+        }
+        // What is older than one that gave way would be a history with a hole.
+        let whole = self
+            .ring
+            .partition_point(|kept| kept.version() <= self.base_version);
+        evicted.extend(self.ring.drain(..whole));
+        evicted
     }
 
     /// Enters a change set that has a version, and answers the oldest if there are now more than `keep`.
     pub(super) fn push(&mut self, kept: Kept, keep: usize) -> Option<Kept> {
-        self.version = kept.version();
+        self.version = self.version.max(kept.version());
         let oldest = if self.ring.len() >= keep {
             self.ring.pop_front()
         } else {
             None
         };
         if let Some(oldest) = &oldest {
-            self.base_version = oldest.version();
+            self.base_version = self.base_version.max(oldest.version());
         }
         self.ring.push_back(kept);
         oldest
@@ -227,6 +258,35 @@ impl Journal {
             (Some(oldest), Some(newest)) => needed.set(*oldest, *newest),
             _ => needed.set(u64::MAX, 0),
         }
+    }
+}
+
+/// A journal that has been gathered, locked. What has left the history is dropped after the lock.
+pub(super) struct Gathered<'a> {
+    journal: MutexGuard<'a, Journal>,
+    _evicted: Vec<Kept>,
+}
+
+impl<'a> Gathered<'a> {
+    pub(super) fn new(journal: MutexGuard<'a, Journal>, evicted: Vec<Kept>) -> Self {
+        Self {
+            journal,
+            _evicted: evicted,
+        }
+    }
+}
+
+impl Deref for Gathered<'_> {
+    type Target = Journal;
+
+    fn deref(&self) -> &Journal {
+        &self.journal
+    }
+}
+
+impl DerefMut for Gathered<'_> {
+    fn deref_mut(&mut self) -> &mut Journal {
+        &mut self.journal
     }
 }
 

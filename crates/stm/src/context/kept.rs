@@ -2,8 +2,8 @@
 //! commit allocates nothing for them; the set itself is made when somebody asks.
 
 use super::{
+    cell::Cell,
     change::{Change, ChangeSet},
-    path::Path,
     value::Value,
 };
 use crate::{Isolation, label::Label};
@@ -16,12 +16,12 @@ pub(super) enum Kept {
 }
 
 /// One value replaced, and no message.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct One {
     pub(super) version: u64,
     pub(super) who: Label,
     pub(super) isolation: Isolation,
-    pub(super) path: Path,
+    pub(super) cell: Arc<Cell>,
     pub(super) old: Value,
     pub(super) new: Value,
 }
@@ -42,7 +42,7 @@ impl Kept {
                 who: one.who.name(),
                 isolation: one.isolation,
                 changes: vec![Change {
-                    path: one.path.clone(),
+                    path: one.cell.path.clone(),
                     old: Some(one.old.clone()),
                     new: Some(one.new.clone()),
                 }],

@@ -3,11 +3,11 @@
 //! | file | role |
 //! |---|---|
 //! | `context` | the handle: make, run, read |
-//! | `tx`, `state`, `buffer`, `tree`, `branch` | one attempt: what its body may do, what it has read, what it writes, keys made and removed, what is taken back |
+//! | `tx`, `state`, `buffer`, `tree`, `branch`, `ending` | one attempt: what its body may do, what it has read, what it writes, keys made and removed, what is taken back, its commit |
 //! | `write`, `commit` | a buffered write, and what a commit records |
-//! | `raw` | the short way of a raw write |
+//! | `short`, `raw` | the short ways of one small write, and of a raw one |
 //! | `cell`, `form`, `index` | versioned values, and finding them |
-//! | `journal`, `kept` | the order of commits: versions, history, outbox, log |
+//! | `journal`, `lanes`, `kept` | the order of commits: versions, history, outbox, log |
 //! | `snapshot` | a frozen view |
 //! | `record`, `durable` | bytes in the log, and the way back from them |
 //! | `horizon` | what is durable enough to be reported |
@@ -23,17 +23,20 @@ mod config;
 #[expect(clippy::module_inception, reason = "the file named after its type")]
 mod context;
 mod durable;
+mod ending;
 mod form;
 mod handler;
 mod horizon;
 mod index;
 mod journal;
 mod kept;
+mod lanes;
 mod path;
 mod raw;
 mod record;
 mod request;
 mod schema;
+mod short;
 mod snapshot;
 mod state;
 mod tree;
@@ -55,11 +58,12 @@ pub use tx::ContextTx;
 pub use value::Value;
 pub use zone::{Capability, Zone};
 
-use crate::{Error, Result, protocol::domain::Domain};
+use crate::{Error, Result, primitive::lock, protocol::domain::Domain};
 use cell::Cell;
 use horizon::Horizon;
 use index::Index;
-use journal::{Journal, Needed};
+use journal::{Gathered, Journal, Needed};
+use lanes::Lanes;
 use quintet_log::Log;
 use std::sync::{Arc, Mutex, RwLock, atomic::AtomicBool};
 
@@ -70,6 +74,7 @@ struct Shared {
     domain: Domain,
     index: Index,
     journal: Mutex<Journal>,
+    lanes: Lanes,
     needed: Needed,
     schema: RwLock<Schema>,
     /// Whether there is, or is about to be, a schema.
@@ -119,6 +124,13 @@ impl Shared {
             Some(known) => Ok(known),
             None => Path::new(path),
         }
+    }
+
+    /// The journal with all that the lanes hold brought into it: to be used by whoever looks at the history.
+    fn gathered(&self) -> Gathered<'_> {
+        let mut journal = lock(&self.journal);
+        let evicted = journal.gather(self);
+        Gathered::new(journal, evicted)
     }
 
     /// Whether commits go to a log.

@@ -3,22 +3,18 @@
 
 use super::{
     Shared,
+    cell::Cell,
     change::{Change, Message},
     path::Path,
+    short::Short,
     value::Value,
-    write::{Op, Unprepared, Write, merged},
+    write::{Op, Write, merged},
     zone::{Capability, Zone},
 };
 use crate::{
     Error, Isolation,
     label::Label,
-    primitive::lock,
-    protocol::{
-        commit::{self, Pending, Refusal},
-        read_set::ReadSet,
-        slot::Slot,
-        stamp::Stamp,
-    },
+    protocol::{commit::Pending, read_set::ReadSet, slot::Slot, stamp::Stamp},
     transaction::{Abort, Step},
 };
 use std::{
@@ -34,6 +30,12 @@ pub(crate) struct State {
     pub(crate) label: Label,
     pub(crate) reads: ReadSet,
     pub(super) writes: Vec<Write>,
+    /// The only write, instead of those.
+    pub(super) short: Option<Short>,
+    /// Whether a first write may be a short one.
+    pub(super) shortens: bool,
+    /// The cell that was read first: mostly the one that is then written.
+    pub(super) last: Option<Arc<Cell>>,
     /// Where in `writes` a slot is.
     index: HashMap<usize, usize, foldhash::fast::RandomState>,
     /// Where in `writes` a path is that this transaction makes; the shared index does not know it yet. In order, because
@@ -62,9 +64,9 @@ pub(super) enum Found {
 
 impl State {
     /// The same for another transaction, with the memory of the last one.
-    pub(crate) fn renew(&mut self, isolation: Isolation, admin: bool, label: Label) {
-        self.clear();
+    pub(crate) fn renew(&mut self, isolation: Isolation, admin: bool, label: Label, shortens: bool) {
         (self.isolation, self.admin, self.label) = (isolation, admin, label);
+        self.shortens = shortens;
         (self.written, self.committed) = (false, None);
     }
 
@@ -75,6 +77,9 @@ impl State {
             label,
             reads: ReadSet::default(),
             writes: Vec::new(),
+            short: None,
+            shortens: false,
+            last: None,
             index: HashMap::default(),
             made: BTreeMap::new(),
             noted: None,
@@ -95,6 +100,7 @@ impl State {
 
     pub(crate) fn clear(&mut self) {
         self.writes.clear();
+        (self.short, self.last) = (None, None);
         if !self.index.is_empty() {
             self.index.clear();
         }
@@ -197,6 +203,7 @@ impl State {
 
     /// The shared value of a path and its stamp, or the stamp of its absence.
     pub(crate) fn get_stamped(&mut self, shared: &Shared, path: &Path) -> Step<(bool, Stamp)> {
+        self.unfold();
         self.permit(path, Zone::of(path), &[Capability::Read])?;
         Ok(match self.look(shared, path)? {
             Found::Here(_, stamp) => (true, stamp),
@@ -227,11 +234,12 @@ impl State {
 
     /// Whether nothing is buffered.
     pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.messages.is_empty()
+        self.writes.is_empty() && self.messages.is_empty() && self.short.is_none()
     }
 
     /// The value of a path as this transaction sees it.
     pub(crate) fn get(&mut self, shared: &Shared, name: &str) -> Step<Option<Value>> {
+        self.unfold();
         if let Some(value) = self.glance(shared, name) {
             return Ok(Some(value));
         }
@@ -252,9 +260,14 @@ impl State {
             if !is_allowed || self.position(cell.slot).is_some() {
                 return None;
             }
-            self.reads
+            let value = self
+                .reads
                 .glance(self.isolation, cell.slot, || cell.load())
-                .flatten()
+                .flatten()?;
+            if self.shortens && self.reads.reads().len() == 1 {
+                self.last = Some(Arc::clone(cell));
+            }
+            Some(value)
         })?
     }
 
@@ -296,6 +309,7 @@ impl State {
 
     /// Puts a message into the outbox, if the transaction commits.
     pub(crate) fn send(&mut self, shared: &Shared, topic: &str, payload: Value) -> Step<()> {
+        self.unfold();
         let at = Path::new(topic).map_err(Abort::failed)?;
         shared
             .check_size(topic, Zone::of(&at), &payload)
@@ -318,67 +332,5 @@ impl State {
             self.written = true;
         }
         Ok(())
-    }
-
-    /// Commits what is buffered.
-    pub(crate) fn commit(&mut self, shared: &Shared) -> Step<()> {
-        if self.writes.is_empty() && self.messages.is_empty() {
-            return Ok(());
-        }
-        let (isolation, label) = (self.isolation, self.label);
-        let messages = std::mem::take(&mut self.messages);
-        let mut recorded = None;
-        let Self {
-            reads, writes, noted, ..
-        } = self;
-        let record = |writes: &mut [Write], version: u64| {
-            recorded = shared.record(isolation, label, writes, messages, version)?;
-            if let Some(noted) = noted {
-                noted.extend(writes.iter().filter_map(Write::change));
-            }
-            let needed = shared.needed.range();
-            for write in writes.iter_mut() {
-                write.needed = needed;
-            }
-            Ok(recorded.unwrap_or(version))
-        };
-        if writes.is_empty() {
-            // Messages alone change no value, but are recorded all the same.
-            record(&mut [], 0).map_err(refused)?;
-        } else {
-            match commit::commit(&shared.domain, isolation, reads, writes, label.as_u32(), record) {
-                Ok(_) => {}
-                Err(Refusal::Conflict) => return Err(Abort::CONFLICT),
-                Err(Refusal::Failed(failure)) => return Err(refused(failure)),
-            }
-        }
-        if let Some(noted) = &mut self.noted {
-            noted.sort_by(|a, b| a.path.cmp(&b.path));
-        }
-        self.committed = recorded.or(self.committed);
-        Ok(())
-    }
-
-    /// The name of a key that changed under the transaction.
-    pub(crate) fn name_of(&self, shared: &Shared, slot: &Slot) -> String {
-        let written = self
-            .writes
-            .iter()
-            .find(|write| write.slot().address() == slot.address());
-        if let Some(cell) = written.and_then(|write| write.cell.as_ref()) {
-            return cell.path.to_string();
-        }
-        let structure = lock(&shared.journal).structure.clone();
-        let found = structure
-            .values()
-            .find(|cell| cell.slot.address() == slot.address());
-        found.map_or_else(|| "the set of keys".into(), |cell| cell.path.to_string())
-    }
-}
-
-fn refused(failure: Unprepared) -> Abort {
-    match failure {
-        Unprepared::Gone => Abort::CONFLICT,
-        Unprepared::Refused(error) => Abort::failed(error),
     }
 }

@@ -88,6 +88,7 @@ impl State {
 
     /// The first paths below a branch, in order, as this transaction sees them.
     pub(crate) fn keys(&mut self, shared: &Shared, branch: &str, limit: usize) -> Step<Vec<Path>> {
+        self.unfold();
         let gap = shared.index.gap(branch);
         let read = self.reads.read(&shared.domain, self.isolation, gap, || {
             lock(&shared.journal).structure.clone()

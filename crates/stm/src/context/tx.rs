@@ -239,7 +239,8 @@ impl Context {
         let mut state = STATE
             .take()
             .unwrap_or_else(|| Box::new(State::new(how.isolation(), false, how.author())));
-        state.renew(how.isolation(), how.is_admin(), how.author());
+        let shortens = changes.is_none() && !self.shared.is_durable();
+        state.renew(how.isolation(), how.is_admin(), how.author(), shortens);
         state.noted = changes.is_some().then(Vec::new);
         let mut attempts = Dynamic {
             tx: ContextTx {

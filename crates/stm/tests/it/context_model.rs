@@ -71,28 +71,52 @@ fn expect(model: &mut Model, op: &Op) -> bool {
     true
 }
 
-/// A buffered merge that a later write of the same path replaces is never computed.
-fn effective(ops: &[Op]) -> Vec<Op> {
-    let written = |op: &Op| match op {
-        Op::Set(path, _) | Op::Delete(path) => Some(*path),
-        Op::Increment(..) | Op::Append(..) => None,
+/// A buffered merge that a later write of the same path replaces is never computed. One that follows a write is computed at
+/// once; the removal of what is not there is no write.
+fn effective(model: &Model, ops: &[Op]) -> Vec<Op> {
+    let writes = |op: &Op, path: usize| match op {
+        Op::Set(at, _) | Op::Delete(at) => *at == path,
+        Op::Increment(..) | Op::Append(..) => false,
     };
-    let is_replaced = |at: usize, path: usize| {
-        !ops[..at].iter().any(|op| written(op) == Some(path))
-            && ops[at..].iter().any(|op| written(op) == Some(path))
+    let is_written = |before: &[Op], path: usize| {
+        let mut is_there = model.contains_key(PATHS[path]);
+        before.iter().any(|op| match op {
+            Op::Set(at, _) => *at == path,
+            Op::Delete(at) => *at == path && is_there,
+            Op::Increment(at, _) | Op::Append(at, _) => {
+                is_there |= *at == path;
+                false
+            }
+        })
     };
     let kept = ops.iter().enumerate().filter(|(at, op)| match op {
-        Op::Increment(path, _) | Op::Append(path, _) => !is_replaced(*at, *path),
+        Op::Increment(path, _) | Op::Append(path, _) => {
+            is_written(&ops[..*at], *path) || !ops[*at..].iter().any(|op| writes(op, *path))
+        }
         Op::Set(..) | Op::Delete(_) => true,
     });
     kept.map(|(_, op)| op.clone()).collect()
+}
+
+#[test]
+fn a_removal_of_nothing_computes_no_merge() {
+    let ops = [
+        Op::Delete(0),
+        Op::Append(0, 1),
+        Op::Increment(0, 1),
+        Op::Delete(0),
+    ];
+    transact(&Context::new("model"), &mut Model::new(), Isolation::Safe, &ops);
+    let (context, mut model) = (Context::new("model"), Model::new());
+    transact(&context, &mut model, Isolation::Safe, &[Op::Set(0, 1)]);
+    transact(&context, &mut model, Isolation::Safe, &ops);
 }
 
 fn transact(context: &Context, model: &mut Model, isolation: Isolation, all: &[Op]) {
     let ops = if isolation == Isolation::Raw {
         all.to_vec()
     } else {
-        effective(all)
+        effective(model, all)
     };
     let mut after = model.clone();
     let mut accepted = 0;

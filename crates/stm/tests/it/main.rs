@@ -12,6 +12,7 @@ mod context_anomalies;
 mod context_handler;
 mod context_history;
 mod context_invariants;
+mod context_lanes;
 mod context_model;
 mod context_refusals;
 mod context_retry;
