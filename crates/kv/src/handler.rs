@@ -119,7 +119,7 @@ impl KvHandler {
         let keys: Vec<&[u8]> = self.batch.keys().map(Vec::as_slice).collect();
         let (_, _) = self.store.inner.write(&keys, true, |transaction| {
             for (key, planned) in &self.batch {
-                let found = transaction.slot(key)?.map_or(0, |slot| slot.version);
+                let found = transaction.slot(key)?.map_or(0, |slot| slot.version());
                 if found != planned.version {
                     return Err(KvError::Conflict { key: show(key) }.into());
                 }

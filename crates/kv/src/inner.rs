@@ -4,7 +4,7 @@ use crate::{
     Config, KvError, WhenFull,
     effect::Effect,
     expiry::Wheel,
-    table::{Table, entry_at},
+    table::{Table, entry_at, find_mut},
     transaction::{Outcome, Transaction},
     value::{Bytes, Value},
 };
@@ -172,8 +172,15 @@ impl Inner {
     }
 
     /// Returns when what has this version is as durable as configured: an answer that shows it may leave then.
+    #[inline]
     pub(crate) fn settle(&self, seen: u64) -> Result<()> {
-        let Some(log) = &self.log else { return Ok(()) };
+        match &self.log {
+            None => Ok(()),
+            Some(log) => Self::settle_in(log, seen),
+        }
+    }
+
+    fn settle_in(log: &Log, seen: u64) -> Result<()> {
         if seen == 0 || log.durable()?.0 >= seen {
             return Ok(());
         }
@@ -194,8 +201,8 @@ impl Inner {
         for shard in 0..self.table.shards() {
             let raw = self.table.read(shard);
             self.table.walk(&raw, shard, &mut |key, slot| {
-                if slot.expires_ms > 0 {
-                    self.arm(key, slot.expires_ms);
+                if slot.expires_ms() > 0 {
+                    self.arm(key, slot.expires_ms());
                 }
             });
         }
@@ -217,17 +224,18 @@ impl Inner {
         if !side.line.is_empty() {
             return Err(value);
         }
-        let Some((_, slot)) = raw.get_mut(hash, |(other, _)| **other == *key) else {
+        let Some(slot) = find_mut(&mut raw, hash, key) else {
             return Err(value);
         };
-        let slot = slot.get_mut();
-        if slot.expires_ms > 0 {
-            if keeps_ttl && slot.expires_ms <= self.wall_ms() {
+        if slot.expires_ms() > 0 {
+            if keeps_ttl && slot.expires_ms() <= self.wall_ms() {
                 return Err(value);
             }
-            slot.expires_ms = if keeps_ttl { slot.expires_ms } else { 0 };
+            if !keeps_ttl {
+                slot.set_expires_ms(0);
+            }
         }
-        slot.version = side.next_version();
+        slot.set_version(side.next_version());
         let old = std::mem::replace(&mut slot.value, value);
         side.resize(old.size_bytes(), bytes);
         drop(raw);
@@ -295,7 +303,7 @@ impl Inner {
                 let Some((key, slot)) = entry_at(&raw, index[at], at) else {
                     continue;
                 };
-                let used = slot.used.get();
+                let used = self.table.side(shard).used(slot.at);
                 if oldest.as_ref().is_none_or(|(other, _)| used < *other) {
                     oldest = Some((used, key.clone()));
                 }
@@ -320,9 +328,9 @@ impl Inner {
         for key in due {
             let ((), _) = self.write(&[&key], false, |transaction| {
                 if let Some(slot) = transaction.slot(&key)?
-                    && slot.expires_ms > 0
+                    && slot.expires_ms() > 0
                 {
-                    let at_ms = slot.expires_ms;
+                    let at_ms = slot.expires_ms();
                     self.arm(&key, at_ms);
                 }
                 Ok(())

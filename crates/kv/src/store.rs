@@ -1,7 +1,7 @@
 //! [`Store`]: the handle that everybody holds. Clones share one store; the last one to go ends its thread and its log.
 
 use crate::{
-    Config, KvError, Value, background,
+    Config, KvError, Value, WhenFull, background,
     inner::Inner,
     persist,
     table::{Table, find},
@@ -50,7 +50,7 @@ impl Store {
         } else {
             Claim::Alone
         })?;
-        let table = Table::new(config.shards);
+        let table = Table::new(config.shards, config.when_full == WhenFull::EvictOldest);
         let opened = persist::open(&config, durability, &table, &directory, &clock)?;
         let inner = Inner::new(config, table, opened, Some((directory, claim)), clock);
         inner.arm_all();
@@ -85,7 +85,7 @@ impl Store {
             }
             .into());
         }
-        let table = Table::new(config.shards);
+        let table = Table::new(config.shards, config.when_full == WhenFull::EvictOldest);
         Self::start(Inner::new(
             config,
             table,
@@ -180,26 +180,34 @@ impl Store {
     }
 
     /// A value and its version, however durable. The usual case takes a shared lock on the key's shard.
+    #[inline]
     pub(crate) fn peek(&self, key: &[u8]) -> Result<Option<(Value, u64)>> {
         let inner = &*self.inner;
         let hash = inner.table.hash(key);
+        let shard = inner.table.shard_of(hash);
         {
-            let raw = inner.table.read(inner.table.shard_of(hash));
+            let raw = inner.table.read(shard);
             let Some(slot) = find(&raw, hash, key) else {
                 return Ok(None);
             };
-            if slot.expires_ms == 0 || slot.expires_ms > inner.wall_ms() {
+            let expires_ms = slot.expires_ms();
+            if expires_ms == 0 || expires_ms > inner.wall_ms() {
                 if inner.evicts {
-                    slot.used.set(inner.stamp());
+                    inner.table.side(shard).touch(slot.at, inner.stamp());
                 }
-                return Ok(Some((slot.value.clone(), slot.version)));
+                return Ok(Some((slot.value.clone(), slot.version())));
             }
         }
-        // Expired: removed, and logged as removed, unless somebody was faster.
-        let (found, _) = inner.write(&[key], false, |transaction| {
+        self.peek_expired(key)
+    }
+
+    /// Removed, and logged as removed, unless somebody was faster.
+    #[cold]
+    fn peek_expired(&self, key: &[u8]) -> Result<Option<(Value, u64)>> {
+        let (found, _) = self.inner.write(&[key], false, |transaction| {
             Ok(transaction
                 .slot(key)?
-                .map(|slot| (slot.value.clone(), slot.version)))
+                .map(|slot| (slot.value.clone(), slot.version())))
         })?;
         Ok(found)
     }

@@ -148,7 +148,7 @@ impl<'a> Transaction<'a> {
             .held
             .guard(shard)
             .and_then(|guard| find(guard, hash, key))
-            .map_or(0, |slot| slot.expires_ms);
+            .map_or(0, |slot| slot.expires_ms());
         if expires_ms > 0 && expires_ms <= self.now_ms() {
             if self.inner.config.read_only {
                 return Ok(None);
@@ -158,9 +158,9 @@ impl<'a> Transaction<'a> {
         }
         let slot = self.held.guard(shard).and_then(|guard| find(guard, hash, key));
         if let Some(slot) = slot {
-            self.seen = self.seen.max(slot.version);
+            self.seen = self.seen.max(slot.version());
             if self.inner.evicts {
-                slot.used.set(self.inner.stamp());
+                self.inner.table.side(shard).touch(slot.at, self.inner.stamp());
             }
         }
         Ok(slot)
@@ -215,6 +215,13 @@ impl<'a> Transaction<'a> {
         };
         let arms = matches!(effect, Effect::Put { .. } | Effect::Expire { .. });
         let state = play(table, guard, (shard, hash, key), effect, version, drops);
+        if inner.evicts
+            && state.is_some()
+            && let Some(slot) = find(guard, hash, key)
+        {
+            // Or a key that nobody has read yet would be the first to go.
+            side.touch(slot.at, inner.stamp());
+        }
         if let Some(before) = before {
             self.undo.push((key.into(), before));
         }
@@ -265,7 +272,7 @@ impl<'a> Transaction<'a> {
             let hash = table.hash(&key);
             let shard = table.shard_of(hash);
             let guard = self.guard_mut(shard)?;
-            table.change(guard, shard, hash, &key, |slot| slot.version = version);
+            table.change(guard, shard, hash, &key, |slot| slot.set_version(version));
         }
         self.seen = self.seen.max(version);
         Ok(())
@@ -326,8 +333,8 @@ pub(crate) fn play(
         if let Some(effect) = effect.take() {
             effect::change(slot, effect);
         }
-        slot.version = version;
-        (slot.expires_ms, may_empty && slot.value.is_empty())
+        slot.set_version(version);
+        (slot.expires_ms(), may_empty && slot.value.is_empty())
     });
     match (changed, effect) {
         (Some((_, true)), _) => {
@@ -341,7 +348,7 @@ pub(crate) fn play(
             if may_empty && slot.value.is_empty() {
                 return None;
             }
-            let expires_ms = slot.expires_ms;
+            let expires_ms = slot.expires_ms();
             table.insert(raw, shard, hash, &key.into(), slot);
             Some(expires_ms)
         }

@@ -164,12 +164,13 @@ fn rate(
     operations: usize,
     writes: u64,
 ) -> f64 {
-    let (start, each) = (Barrier::new(threads + 1), operations / threads);
-    let begun = thread::scope(|scope| {
-        for thread in 0..threads {
+    let (start, each) = (Barrier::new(threads), operations / threads);
+    let spans = thread::scope(|scope| {
+        let work = |thread: usize| {
             let start = &start;
             scope.spawn(move || {
                 start.wait();
+                let begun = Instant::now();
                 let (mut state, mut found, mut at) = (thread as u64 + 1, 0, thread * 7_919 % order.len());
                 for _ in 0..each {
                     at = if at + 1 == order.len() { 0 } else { at + 1 };
@@ -181,12 +182,27 @@ fn rate(
                     }
                 }
                 std::hint::black_box(found);
-            });
-        }
-        start.wait();
-        Instant::now()
+                (begun, Instant::now())
+            })
+        };
+        let threads: Vec<_> = (0..threads).map(work).collect();
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .collect()
     });
-    (each * threads) as f64 / begun.elapsed().as_secs_f64() / 1e6
+    millions_a_second(each * threads, spans)
+}
+
+/// From the first that began to the last that ended: with more threads than processors some have ended before others begin.
+pub(super) fn millions_a_second(operations: usize, spans: Vec<(Instant, Instant)>) -> f64 {
+    let first = spans.iter().map(|(begun, _)| *begun).min();
+    let last = spans.iter().map(|(_, ended)| *ended).max();
+    let seconds = match (first, last) {
+        (Some(first), Some(last)) => (last - first).as_secs_f64(),
+        _ => f64::INFINITY,
+    };
+    operations as f64 / seconds / 1e6
 }
 
 fn filled<M: Map>(map: M, names: &[String]) -> Result<M> {

@@ -2,7 +2,7 @@
 
 use super::{
     Effort,
-    embedded::{Map, key_names, plain, random},
+    embedded::{Map, key_names, millions_a_second, plain, random},
     grid,
 };
 use crate::measure::{Subject, alternate};
@@ -20,13 +20,14 @@ pub(super) const NAMES: [&str; 3] = [
     "quintet-kv, 1000 sessions",
 ];
 
-fn rate(map: &dyn Map, names: &[String], operations: usize, writes: u64) -> f64 {
-    let start = Barrier::new(names.len() + 1);
-    let begun = thread::scope(|scope| {
-        for (number, name) in names.iter().enumerate() {
+fn rate<'n>(map: &dyn Map, names: &'n [String], operations: usize, writes: u64) -> f64 {
+    let start = Barrier::new(names.len());
+    let spans = thread::scope(|scope| {
+        let work = |(number, name): (usize, &'n String)| {
             let start = &start;
             scope.spawn(move || {
                 start.wait();
+                let begun = Instant::now();
                 let (mut state, mut found) = (number as u64 + 1, 0);
                 for _ in 0..operations {
                     if writes > 0 && random(&mut state) % 100 < writes {
@@ -36,12 +37,16 @@ fn rate(map: &dyn Map, names: &[String], operations: usize, writes: u64) -> f64 
                     }
                 }
                 std::hint::black_box(found);
-            });
-        }
-        start.wait();
-        Instant::now()
+                (begun, Instant::now())
+            })
+        };
+        let workers: Vec<_> = names.iter().enumerate().map(work).collect();
+        workers
+            .into_iter()
+            .filter_map(|worker| worker.join().ok())
+            .collect()
     });
-    (names.len() * operations) as f64 / begun.elapsed().as_secs_f64() / 1e6
+    millions_a_second(names.len() * operations, spans)
 }
 
 pub(super) fn run(effort: &Effort) -> Result<Vec<String>> {

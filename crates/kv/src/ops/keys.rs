@@ -23,7 +23,7 @@ impl Transaction<'_> {
             return Ok(false);
         };
         if from != to {
-            let (value, expires_ms) = (slot.value, slot.expires_ms);
+            let (expires_ms, value) = (slot.expires_ms(), slot.value);
             self.apply(from, Effect::Delete)?;
             self.apply(to, Effect::Put { value, expires_ms })?;
         }
@@ -93,7 +93,8 @@ impl Store {
         })
     }
 
-    /// Has the key expire after `ttl`, to the millisecond; zero = now. A time set before is replaced.
+    /// Has the key expire after `ttl`, to the millisecond; zero = now. A time set before is replaced. The latest moment is
+    /// in the year 10889: what would end later ends then.
     ///
     /// # Errors
     /// [`NotFound`](quintet_core::ErrorKind::NotFound); as [`set`](Self::set).
@@ -141,7 +142,7 @@ impl Store {
     pub fn persist(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         let key = key.as_ref();
         self.change(&[key], |transaction| {
-            let expires = transaction.slot(key)?.is_some_and(|slot| slot.expires_ms > 0);
+            let expires = transaction.slot(key)?.is_some_and(|slot| slot.expires_ms() > 0);
             if expires {
                 transaction.apply(key, Effect::Expire { at_ms: 0 })?;
             }
@@ -159,8 +160,8 @@ impl Store {
             let now = transaction.now_ms();
             Ok(match transaction.slot(key)? {
                 None => Ttl::Missing,
-                Some(slot) if slot.expires_ms == 0 => Ttl::Never,
-                Some(slot) => Ttl::Left(Duration::from_millis(slot.expires_ms.saturating_sub(now))),
+                Some(slot) if slot.expires_ms() == 0 => Ttl::Never,
+                Some(slot) => Ttl::Left(Duration::from_millis(slot.expires_ms().saturating_sub(now))),
             })
         })
     }

@@ -14,7 +14,7 @@ impl Transaction<'_> {
     /// Sets the value; a time to live that is there stays, unless the key has expired.
     pub(crate) fn set(&mut self, key: &[u8], value: Value) -> Result<Option<Value>> {
         let (old, expires_ms) = match self.slot(key)? {
-            Some(slot) => (Some(slot.value.clone()), slot.expires_ms),
+            Some(slot) => (Some(slot.value.clone()), slot.expires_ms()),
             None => (None, 0),
         };
         self.apply(key, Effect::Put { value, expires_ms })?;
@@ -78,7 +78,7 @@ impl Transaction<'_> {
     ) -> Result<Result<(), u64>> {
         let (found, expires_ms) = self
             .slot(key)?
-            .map_or((0, 0), |slot| (slot.version, slot.expires_ms));
+            .map_or((0, 0), |slot| (slot.version(), slot.expires_ms()));
         if found != version {
             return Ok(Err(found));
         }
@@ -100,14 +100,22 @@ impl Store {
     ///
     /// # Errors
     /// A failed log.
+    #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
-        Ok(self.get_versioned(key)?.map(|(value, _)| value))
+        match self.peek(key.as_ref())? {
+            Some((value, version)) => {
+                self.inner.settle(version)?;
+                Ok(Some(value))
+            }
+            None => Ok(None),
+        }
     }
 
     /// The value and its version, for [`compare_and_swap`](Self::compare_and_swap).
     ///
     /// # Errors
     /// A failed log.
+    #[inline]
     pub fn get_versioned(&self, key: impl AsRef<[u8]>) -> Result<Option<(Value, u64)>> {
         let found = self.peek(key.as_ref())?;
         if let Some((_, version)) = &found {

@@ -80,7 +80,7 @@ impl Store {
         while walk.shard < table.shards() {
             let raw = table.read(walk.shard);
             let goes_on = walk.step(table, &raw, &mut |key, slot| {
-                if slot.expires_ms == 0 || slot.expires_ms > now {
+                if slot.expires_ms() == 0 || slot.expires_ms() > now {
                     keys.push(key.clone());
                 }
             });
@@ -145,8 +145,8 @@ impl Store {
         let now = self.inner.wall_ms();
         let table = &self.inner.table;
         table.walk(&table.read(shard), shard, &mut |key, slot| {
-            if slot.expires_ms == 0 || slot.expires_ms > now {
-                look(key, &slot.value, slot.version);
+            if slot.expires_ms() == 0 || slot.expires_ms() > now {
+                look(key, &slot.value, slot.version());
             }
         });
     }

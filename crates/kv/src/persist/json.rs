@@ -25,7 +25,7 @@ impl Store {
             let found = self.inner.write(&[&key], false, |transaction| {
                 Ok(transaction
                     .slot(&key)?
-                    .map(|slot| (slot.value.clone(), slot.expires_ms)))
+                    .map(|slot| (slot.value.clone(), slot.expires_ms())))
             })?;
             if let (Some((value, expires_ms)), _) = found {
                 entries.push((key, value, expires_ms));

@@ -82,7 +82,7 @@ fn replay(table: &Table, drops_empty: bool, seq: Seq, record: &[u8]) -> Result<(
         let applies = match verdicts.iter().find(|(known, _)| *known == key) {
             Some((_, applies)) => *applies,
             None => {
-                let applies = find(&raw, hash, &key).is_none_or(|slot| slot.version < seq.0);
+                let applies = find(&raw, hash, &key).is_none_or(|slot| slot.version() < seq.0);
                 verdicts.push((key.clone(), applies));
                 applies
             }

@@ -71,8 +71,8 @@ impl Store {
                 for (key, slot) in entries(&inner.table, shard) {
                     item.clear();
                     item.push(RECORD_VERSION);
-                    item.extend_from_slice(&slot.version.to_le_bytes());
-                    item.extend_from_slice(&slot.expires_ms.to_le_bytes());
+                    item.extend_from_slice(&slot.version().to_le_bytes());
+                    item.extend_from_slice(&slot.expires_ms().to_le_bytes());
                     put_bytes(&mut item, &key);
                     put_value(&mut item, &slot.value, 0)?;
                     sink.put(&item)?;

@@ -42,6 +42,13 @@ impl Transaction<'_> {
         0
     }
 
+    /// When the key at this place of its shard was last used, in the store's own coarse time.
+    #[cfg(feature = "port")]
+    pub(crate) fn used(&self, key: &[u8], at: u32) -> u32 {
+        let table = &self.inner.table;
+        table.side(table.shard_of(table.hash(key))).used(at)
+    }
+
     /// A live key picked at random; `None` when the pick hit nothing.
     #[cfg(feature = "port")]
     pub(crate) fn any_key(&mut self) -> Option<Bytes> {
@@ -52,7 +59,7 @@ impl Transaction<'_> {
             let index = table.side(shard).index();
             let at = inner.random() as usize % index.len().max(1);
             let (key, slot) = entry_at(raw, *index.get(at)?, at)?;
-            (slot.expires_ms == 0 || slot.expires_ms > now).then(|| key.clone())
+            (slot.expires_ms() == 0 || slot.expires_ms() > now).then(|| key.clone())
         };
         match self.held.guard(shard) {
             Some(raw) => pick(raw),

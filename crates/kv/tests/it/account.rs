@@ -118,12 +118,12 @@ fn the_memory_limit_can_be_set_and_the_rest_cannot() {
     let rig = Rig::start();
     let mut client = rig.client();
     client.ask("SET k v", "+OK\r\n");
-    client.ask("CONFIG SET maxmemory 100 appendonly no", "+OK\r\n");
+    client.ask("CONFIG SET maxmemory 80 appendonly no", "+OK\r\n");
     client.ask(
         "SET j v",
         "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
     );
-    client.ask("CONFIG GET maxmemor[y]", "*2\r\n$9\r\nmaxmemory\r\n$3\r\n100\r\n");
+    client.ask("CONFIG GET maxmemor[y]", "*2\r\n$9\r\nmaxmemory\r\n$2\r\n80\r\n");
     client.ask(
         "CONFIG SET maxmemory 0 appendonly yes",
         "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - can't set immutable config\r\n",

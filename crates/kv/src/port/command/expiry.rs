@@ -1,7 +1,7 @@
 //! Times to live: EXPIRE in all its forms, TTL and its kin.
 
 use super::{Call, Fail, Outcome, fail};
-use crate::effect::Effect;
+use crate::effect::{Effect, LATEST_MS};
 
 /// The moment that an argument means, in milliseconds since 1970, for the unit EX, PX, EXAT or PXAT. It must be positive.
 pub(super) fn moment(call: &mut Call<'_, '_, '_>, unit: &[u8], at: usize, name: &str) -> Result<u64, Fail> {
@@ -14,16 +14,20 @@ pub(super) fn moment(call: &mut Call<'_, '_, '_>, unit: &[u8], at: usize, name: 
     u64::try_from(ms).map_err(|_| invalid())
 }
 
+/// `None` beyond what a key can remember; a negative moment is over.
 fn absolute(call: &mut Call<'_, '_, '_>, unit: &[u8], number: i64) -> Option<i64> {
     let ms = if unit.starts_with(b"EX") {
         number.checked_mul(1000)?
     } else {
         number
     };
-    if unit.ends_with(b"AT") {
-        return Some(ms);
-    }
-    ms.checked_add(i64::try_from(call.transaction.now_ms()).ok()?)
+    let begin = if unit.ends_with(b"AT") {
+        0
+    } else {
+        i64::try_from(call.transaction.now_ms()).ok()?
+    };
+    ms.checked_add(begin)
+        .filter(|ms| u64::try_from(*ms).is_ok_and(|ms| ms <= LATEST_MS) || *ms < 0)
 }
 
 pub(super) fn expire(call: &mut Call<'_, '_, '_>) -> Outcome {
@@ -58,7 +62,7 @@ pub(super) fn expire(call: &mut Call<'_, '_, '_>) -> Outcome {
     let at_ms = absolute(call, unit, number).ok_or_else(invalid)?;
     let key = call.key(1);
     let now = call.transaction.now_ms();
-    let Some(old_ms) = call.transaction.slot(&key)?.map(|slot| slot.expires_ms) else {
+    let Some(old_ms) = call.transaction.slot(&key)?.map(|slot| slot.expires_ms()) else {
         call.reply.int(0);
         return Ok(());
     };
@@ -82,7 +86,7 @@ pub(super) fn ttl(call: &mut Call<'_, '_, '_>) -> Outcome {
     let key = call.key(1);
     let now = call.transaction.now_ms();
     let name = call.argument(0).to_ascii_uppercase();
-    let answer = match call.transaction.slot(&key)?.map(|slot| slot.expires_ms) {
+    let answer = match call.transaction.slot(&key)?.map(|slot| slot.expires_ms()) {
         None => -2,
         Some(0) => -1,
         Some(at_ms) => {
@@ -105,7 +109,7 @@ pub(super) fn persist(call: &mut Call<'_, '_, '_>) -> Outcome {
     let expires = call
         .transaction
         .slot(&key)?
-        .is_some_and(|slot| slot.expires_ms > 0);
+        .is_some_and(|slot| slot.expires_ms() > 0);
     if expires {
         call.transaction.apply(&key, Effect::Expire { at_ms: 0 })?;
     }

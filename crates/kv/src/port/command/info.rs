@@ -111,11 +111,11 @@ fn keyspace(call: &Call<'_, '_, '_>) -> Vec<(String, String)> {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64);
     call.transaction.each(|key, slot| {
-        if slot.expires_ms > 0
+        if slot.expires_ms() > 0
             && let Some(database) = key.first().map(|first| usize::from(*first)).filter(|at| *at < 16)
         {
             expires[database] += 1;
-            left_ms[database] += slot.expires_ms.saturating_sub(now);
+            left_ms[database] += slot.expires_ms().saturating_sub(now);
         }
     });
     (0..16)

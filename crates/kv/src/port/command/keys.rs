@@ -107,7 +107,7 @@ pub(super) fn copy(call: &mut Call<'_, '_, '_>) -> Outcome {
     };
     let may = replace || call.transaction.slot(&to)?.is_none();
     if may {
-        let (value, expires_ms) = (slot.value, slot.expires_ms);
+        let (expires_ms, value) = (slot.expires_ms(), slot.value);
         call.transaction.apply(&to, Effect::Put { value, expires_ms })?;
     }
     call.reply.bool(may);
@@ -118,7 +118,7 @@ pub(super) fn copy(call: &mut Call<'_, '_, '_>) -> Outcome {
 const TRIES: usize = 128;
 
 fn is_live(slot: &Slot, now_ms: u64) -> bool {
-    slot.expires_ms == 0 || slot.expires_ms > now_ms
+    slot.expires_ms() == 0 || slot.expires_ms() > now_ms
 }
 
 /// Live keys of the connection's database.
@@ -234,7 +234,8 @@ pub(super) fn object(call: &mut Call<'_, '_, '_>) -> Outcome {
         call.reply.null();
         return Ok(());
     };
-    let (value, used) = (slot.value.clone(), slot.used.get());
+    let (value, at) = (slot.value.clone(), slot.at);
+    let used = call.transaction.used(&key, at);
     if call.is(1, "ENCODING") {
         let encoding = match &value {
             Value::Int(_) => "int",

@@ -8,7 +8,7 @@ pub(super) fn cas(call: &mut Call<'_, '_, '_>) -> Outcome {
     let key = call.key(1);
     match call.len() {
         2 => {
-            let version = call.transaction.slot(&key)?.map_or(0, |slot| slot.version);
+            let version = call.transaction.slot(&key)?.map_or(0, |slot| slot.version());
             call.reply.int(i64::try_from(version).unwrap_or(i64::MAX));
         }
         4 => {

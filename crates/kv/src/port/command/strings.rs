@@ -64,7 +64,7 @@ pub(super) fn set(call: &mut Call<'_, '_, '_>) -> Outcome {
     let options = set_options(call)?;
     let key = call.key(1);
     let old = if options.get { call.scalar(&key)? } else { None };
-    let there = call.transaction.slot(&key)?.map(|slot| slot.expires_ms);
+    let there = call.transaction.slot(&key)?.map(|slot| slot.expires_ms());
     let may = !(options.if_missing && there.is_some() || options.if_there && there.is_none());
     if may {
         let kept = if options.keep { there.unwrap_or(0) } else { 0 };
