@@ -193,6 +193,18 @@ pub(super) fn everything() -> Vec<Shape> {
         shape.everybody = true;
         shapes.push(shape);
     }
+    let mut batched = by_clients(
+        "cache-batched",
+        "The same cache when each client asks 32 things at once",
+        Workload {
+            value_bytes: 128,
+            depth: 32,
+            ..BASE
+        },
+        &[],
+    );
+    batched.everybody = true;
+    shapes.push(batched);
     shapes.push(contention());
     shapes.extend([Level::Memory, Level::Full].map(sizes));
     shapes
@@ -267,6 +279,7 @@ pub(super) fn smoke() -> Vec<Shape> {
     let kept = |id: &str| {
         [
             "cache",
+            "cache-batched",
             "counters",
             "durable",
             "ycsb-e-memory",
