@@ -19,6 +19,7 @@ mod loom;
 mod outside;
 mod page;
 mod sanitize;
+mod soak;
 mod steps;
 mod test;
 mod tidy;
@@ -36,6 +37,7 @@ const COMMANDS: [Command; 11] = [
     loom::COMMAND,
     sanitize::COMMAND,
     crash::COMMAND,
+    soak::COMMAND,
     clients::COMMAND,
     page::COMMAND,
     fuzz::COMMAND,

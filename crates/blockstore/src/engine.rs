@@ -4,7 +4,7 @@
 use crate::{
     BlockError, Config, Digest, Lock, Opened,
     depot::Depot,
-    epoch::Epochs,
+    epoch::{Epochs, Pin, Reader},
     handler::{BlockHandler, Shared},
     lock,
     message::BlockMessage,
@@ -17,7 +17,7 @@ use crate::{
     worker::{BlockWorker, Commons},
 };
 use quintet_core::{BlockPool, Clock, Result, SizeClass, Worker};
-use quintet_log::{Directory, OpenMode};
+use quintet_log::{Directory, File, OpenMode};
 use std::{path::Path, sync::Arc};
 
 /// The file that holds the blocks.
@@ -42,6 +42,8 @@ pub struct Workers {
     commons: Commons,
     pool_targets: [usize; SizeClass::COUNT],
     gauges: Gauges,
+    /// Whose pins hold blocks for a copy of the store.
+    copies: Arc<Reader>,
 }
 
 impl Engine {
@@ -66,7 +68,11 @@ impl Engine {
         let mut space = Space::new(Arc::clone(&file), config.capacity_bytes, config.growth_step_bytes)?;
         space.punch_released(config.punch_released);
         let opened = recovery::recover(&mut table, &recovered, &*file, file_bytes, &mut space)?;
-        let epochs = Epochs::new(config.max_workers);
+        // One slot more than there are workers, for copies.
+        let epochs = Epochs::new(config.max_workers + 1);
+        let copies = epochs.register().ok_or(BlockError::Busy {
+            what: "the table of workers",
+        })?;
         let gauges = Gauges::default();
         let records = table.reader();
         let depot = Arc::<Depot>::default();
@@ -96,6 +102,7 @@ impl Engine {
                 commons,
                 pool_targets: config.pool_targets,
                 gauges,
+                copies: Arc::new(copies),
             },
             opened,
         })
@@ -147,6 +154,16 @@ impl Workers {
     /// The records, as readers see them.
     pub(crate) fn records(&self) -> &TableReader {
         &self.commons.records
+    }
+
+    /// Keeps every block that is found from now on from being written again.
+    pub(crate) fn pin(&self) -> Pin {
+        self.copies.pin()
+    }
+
+    /// The data file.
+    pub(crate) fn file(&self) -> &dyn File {
+        &*self.commons.file
     }
 
     /// What the store held at its last commit. Never waits for the controller.

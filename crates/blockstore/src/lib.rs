@@ -13,6 +13,7 @@
 //! the log; then the reply leaves. A checkpoint moves records into LMDB later.
 #![deny(unsafe_code)]
 
+mod backup;
 pub mod buddy;
 pub mod codec;
 mod compact;

@@ -6,6 +6,7 @@
 //! | make records durable | [`Log::open`], [`Log::append`], [`Log::commit`], [`Log::durable`] |
 //! | read a log without opening it for writing | [`read`] |
 //! | keep a whole state beside the log | [`snapshot::write`], [`snapshot::read`], [`Log::truncate`] |
+//! | copy a log that is in use | [`copy::Source`] |
 //! | store other bytes in a way that tests can make fail | [`Directory`] and [`File`] |
 //!
 //! # Features
@@ -44,6 +45,7 @@ mod companions;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod copy;
 mod error;
 mod file;
 mod flusher;

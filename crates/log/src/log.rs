@@ -81,6 +81,10 @@ impl Log {
         &self.owner.shared
     }
 
+    pub(crate) fn shared_handle(&self) -> Arc<Shared> {
+        Arc::clone(&self.owner.shared)
+    }
+
     /// Adds a record to the collecting group and answers its position. An empty record is a record.
     ///
     /// Copies the bytes; no I/O in the usual case. Back-pressure: when the group is full it waits for the flush that is
@@ -283,7 +287,8 @@ impl Log {
     }
 
     /// Gives back the segments that hold no record after `up_to`; one is kept for reuse. Call it when a snapshot with
-    /// that watermark is durable, and open the log with at least that watermark from then on. Blocks: may sync, unlinks.
+    /// that watermark is durable, and open the log with at least that watermark from then on. While a
+    /// [`Hold`](crate::copy::Hold) lives it gives nothing back. Blocks: may sync, unlinks.
     ///
     /// # Errors
     /// [`Poisoned`](quintet_core::ErrorKind::Poisoned); what the directory answers to a removal, which leaves a file that the next

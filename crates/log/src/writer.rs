@@ -73,6 +73,15 @@ pub(crate) struct Writer {
     /// The group on its way to the kernel; its memory is used again.
     in_flight: Vec<u8>,
     pub(crate) sealed: Vec<Sealed>,
+    /// How many copies are being made: until there are none, `sealed` keeps what it has.
+    pub(crate) holds: usize,
+}
+
+impl Writer {
+    /// Where the active segment's frames end.
+    pub(crate) const fn end(&self) -> u64 {
+        self.offset
+    }
 }
 
 /// Everything that the handles and the flusher share.
@@ -130,6 +139,7 @@ impl Shared {
             base: opened.last + 1,
             in_flight: Vec::new(),
             sealed: opened.sealed,
+            holds: 0,
         };
         let counters = Counters::default();
         counters.segments.store(1, Ordering::Relaxed);
@@ -154,6 +164,11 @@ impl Shared {
 
     pub(crate) fn synced(&self) -> u64 {
         self.synced.load(Ordering::Acquire)
+    }
+
+    /// The last position in the kernel.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
     }
 
     /// The last position that is as durable as the configuration asks.
@@ -340,6 +355,9 @@ impl Shared {
             self.flush()?;
         }
         let mut writer = lock(&self.writer);
+        if writer.holds > 0 {
+            return Ok(Vec::new());
+        }
         let taken = writer
             .sealed
             .iter()

@@ -1,17 +1,30 @@
 //! How far a long command is: a bar on standard error where that is a terminal, and nothing elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use quintet_blockstore::Progress;
 use std::time::Duration;
+
+/// What a command counts.
+#[cfg(feature = "blockstore")]
+const BLOCKS: &str = "{msg} {wide_bar} {human_pos}/{human_len} blocks, {prefix}, {eta} left";
+const BYTES: &str = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {eta} left";
 
 /// A bar that goes away when it is dropped.
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    /// A bar for what the command counts.
-    pub(crate) fn new(verb: &'static str) -> Self {
+    /// A bar for blocks.
+    #[cfg(feature = "blockstore")]
+    pub(crate) fn blocks(verb: &'static str) -> Self {
+        Self::with(verb, BLOCKS)
+    }
+
+    /// A bar for bytes.
+    pub(crate) fn bytes(verb: &'static str) -> Self {
+        Self::with(verb, BYTES)
+    }
+
+    fn with(verb: &'static str, template: &str) -> Self {
         let bar = ProgressBar::new(0).with_message(verb);
-        let template = "{msg} {wide_bar} {human_pos}/{human_len} blocks, {prefix}, {eta} left";
         // The template is a constant; were it wrong, the plain bar would do.
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -20,8 +33,9 @@ impl Bar {
         Self(bar)
     }
 
-    /// Moves it.
-    pub(crate) fn show(&self, progress: Progress) {
+    /// Moves a bar for blocks.
+    #[cfg(feature = "blockstore")]
+    pub(crate) fn show(&self, progress: quintet_blockstore::Progress) {
         if self.0.is_hidden() {
             return;
         }
@@ -29,6 +43,12 @@ impl Bar {
         self.0.set_position(progress.done_blocks);
         self.0
             .set_prefix(crate::size::ByteSize(progress.done_bytes).to_string());
+    }
+
+    /// Moves a bar for bytes; the total may be a guess.
+    pub(crate) fn show_bytes(&self, done: u64, total: u64) {
+        self.0.set_length(total.max(done));
+        self.0.set_position(done);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     features,
     lock::DataDir,
     port::{
+        admin,
         api::ApiPort,
         life::{Life, Stage},
     },
@@ -140,11 +141,13 @@ fn start(config: &Config, dir: &DataDir, shared: Shared<'_>) -> Result<Vec<Box<d
     let engines = Engines::of(config);
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     if let Some(address) = config.http.address {
+        let (roster, mut routes) = engines.routes(config, dir.path());
+        routes.push(admin::routes(dir.path(), address.ip().is_loopback()));
         let port = ApiPort::open(
             shared.runtime,
             &config.http,
             address,
-            engines.routes(config, dir.path()),
+            (roster, routes),
             shared.tokens,
             shared.life.clone(),
         )?;

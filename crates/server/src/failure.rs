@@ -8,6 +8,7 @@ pub struct Failure {
     message: String,
     hint: Option<String>,
     code: u8,
+    in_use: bool,
 }
 
 impl Failure {
@@ -17,6 +18,7 @@ impl Failure {
             message: message.into(),
             hint: None,
             code: 1,
+            in_use: false,
         }
     }
 
@@ -42,6 +44,19 @@ impl Failure {
         self.message = format!("{file}: {}", self.message);
         self.code = 78;
         self
+    }
+
+    /// The same failure, as one of a directory that a server uses.
+    #[must_use]
+    pub fn in_use(mut self) -> Self {
+        self.in_use = true;
+        self
+    }
+
+    /// Whether a server uses the directory.
+    #[must_use]
+    pub const fn is_in_use(&self) -> bool {
+        self.in_use
     }
 
     /// Adds what the person can do about it.

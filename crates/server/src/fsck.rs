@@ -41,14 +41,7 @@ impl Findings {
 /// When the directory is in use or not Quintet's, cannot be read, or has faults.
 pub fn fsck(args: &FsckArgs) -> Result<(), Failure> {
     let dir = DataDir::open(&args.data_dir)?;
-    let mut faults = 0;
-    for (engine, findings) in check(&dir)? {
-        for fault in &findings.faults {
-            say(format_args!("{engine}: {fault}"));
-        }
-        faults += findings.fault_count;
-        say(format_args!("{engine}: {}", findings.summary));
-    }
+    let faults = report(&dir)?;
     if faults == 0 {
         say("clean");
         return Ok(());
@@ -57,6 +50,19 @@ pub fn fsck(args: &FsckArgs) -> Result<(), Failure> {
         "{faults} fault(s) in {}",
         dir.path().display()
     )))
+}
+
+/// Checks every engine that has a folder, prints what was found, and answers how many faults there are.
+pub(crate) fn report(dir: &DataDir) -> Result<u64, Failure> {
+    let mut faults = 0;
+    for (engine, findings) in check(dir)? {
+        for fault in &findings.faults {
+            say(format_args!("{engine}: {fault}"));
+        }
+        faults += findings.fault_count;
+        say(format_args!("{engine}: {}", findings.summary));
+    }
+    Ok(faults)
 }
 
 /// The engines that are built in and have a folder here.
@@ -78,7 +84,17 @@ fn check(dir: &DataDir) -> Result<Vec<(&'static str, Findings)>, Failure> {
     if let Some(findings) = crate::engine::stm::fsck(dir.path())? {
         all.push(("stm", findings));
     }
-    #[cfg(not(any(feature = "blockstore", feature = "kv", feature = "shard", feature = "stm")))]
+    #[cfg(feature = "tree")]
+    if let Some(findings) = crate::engine::tree::fsck(dir.path())? {
+        all.push(("tree", findings));
+    }
+    #[cfg(not(any(
+        feature = "blockstore",
+        feature = "kv",
+        feature = "shard",
+        feature = "stm",
+        feature = "tree"
+    )))]
     let _nothing_to_check = (&mut all, dir);
     Ok(all)
 }

@@ -15,6 +15,7 @@
     allow(dead_code, unused_mut, clippy::allow_attributes)
 )]
 
+pub mod backup;
 pub mod cli;
 pub mod compose;
 pub mod config;
@@ -40,7 +41,6 @@ pub mod upkeep;
 pub mod workflow;
 
 mod auth;
-#[cfg(feature = "blockstore")]
 mod bar;
 mod engine;
 mod port;
@@ -82,6 +82,8 @@ fn done(settings: &Settings) -> Result<(), failure::Failure> {
         None => served(&settings.cli.serve),
         Some(cli::Command::Serve(args)) => served(args),
         Some(cli::Command::Fsck(args)) => fsck::fsck(args),
+        Some(cli::Command::Backup(args)) => backup::backup(args),
+        Some(cli::Command::Restore(args)) => backup::restore(args),
         #[cfg(feature = "blockstore")]
         Some(cli::Command::Scrub(args)) => upkeep::scrub(args),
         #[cfg(feature = "blockstore")]

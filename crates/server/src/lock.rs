@@ -5,6 +5,7 @@
 
 use crate::failure::Failure;
 use std::{
+    ffi::OsString,
     fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
@@ -62,6 +63,33 @@ impl DataDir {
         Self::lock(path)
     }
 
+    /// Creates the directory if it is missing and locks it; nothing may be in it. No server takes it before
+    /// [`write_version`](Self::write_version).
+    ///
+    /// # Errors
+    /// When it cannot be created, another process holds it, or something is in it.
+    pub fn claim_empty(path: &Path) -> Result<Self, Failure> {
+        fs::create_dir_all(path).map_err(|error| cannot("create", path, &error))?;
+        let dir = Self::lock(path)?;
+        if let Some(found) = stranger(path)? {
+            return Err(Failure::new(format!(
+                "{} is not empty: it holds {}",
+                path.display(),
+                Path::new(&found).display()
+            ))
+            .hint("--data-dir with a missing or empty directory"));
+        }
+        Ok(dir)
+    }
+
+    /// Says, durably, that the directory is whole and which layout it has.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn write_version(&self) -> Result<(), Failure> {
+        write_version(&self.path).map_err(|error| cannot("write", &self.path.join("VERSION"), &error))
+    }
+
     /// Where it is, as it was given.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -113,6 +141,7 @@ fn in_use(path: &Path, lock: &mut File) -> Failure {
         path.display()
     ))
     .hint("stop that server, or name another directory with --data-dir")
+    .in_use()
 }
 
 fn check_layout(path: &Path, found: &str) -> Result<(), Failure> {
@@ -129,19 +158,27 @@ fn check_layout(path: &Path, found: &str) -> Result<(), Failure> {
 }
 
 fn refuse_foreign(path: &Path) -> Result<(), Failure> {
+    let Some(name) = stranger(path)? else {
+        return Ok(());
+    };
+    Err(Failure::new(format!(
+        "{} is not empty (it holds {}) and is not a Quintet data directory: it has no VERSION file",
+        path.display(),
+        Path::new(&name).display()
+    ))
+    .hint("--data-dir with a new or empty directory"))
+}
+
+/// Something in the directory that is not ours and not mkfs's.
+fn stranger(path: &Path) -> Result<Option<OsString>, Failure> {
     let entries = fs::read_dir(path).map_err(|error| cannot("read", path, &error))?;
     for entry in entries {
         let name = entry.map_err(|error| cannot("read", path, &error))?.file_name();
         if !IGNORED.iter().any(|ignored| name == *ignored) {
-            return Err(Failure::new(format!(
-                "{} is not empty (it holds {}) and is not a Quintet data directory: it has no VERSION file",
-                path.display(),
-                Path::new(&name).display()
-            ))
-            .hint("--data-dir with a new or empty directory"));
+            return Ok(Some(name));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Written beside, flushed and renamed, so that a crash leaves a whole file or none.

@@ -29,7 +29,7 @@ pub fn scrub(args: &ScrubArgs) -> Result<(), Failure> {
     }
     let dir = DataDir::open(&args.data_dir)?;
     let store = open(dir.path())?;
-    let bar = Bar::new("scrubbing");
+    let bar = Bar::blocks("scrubbing");
     let found = store.scrub(options, &mut |progress| {
         bar.show(progress);
         ControlFlow::Continue(())
@@ -64,7 +64,7 @@ pub fn compact(args: &CompactArgs) -> Result<(), Failure> {
     let store = open(dir.path())?;
     let mut options = CompactOptions::default();
     options.punch = args.punch;
-    let bar = Bar::new("punching");
+    let bar = Bar::blocks("punching");
     let compacted = store.compact(options, &mut |progress| bar.show(progress));
     drop(bar);
     let compacted = compacted.map_err(|error| failed("compacting", dir.path(), &error))?;

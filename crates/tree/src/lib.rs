@@ -19,6 +19,7 @@
 //! | `testing` | `Tree::fail_next_commit()`, and `Reader::raw_len()` for comparisons |
 #![deny(unsafe_code)]
 
+mod backup;
 mod config;
 mod edit;
 mod error;
@@ -46,6 +47,7 @@ mod value;
 mod view;
 mod watch;
 
+pub use backup::backup;
 pub use config::Config;
 pub use error::TreeError;
 pub use etag::ETag;

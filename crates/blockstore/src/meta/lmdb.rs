@@ -8,7 +8,9 @@
 use super::{pages, reader::Visit};
 use crate::BlockError;
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, WithoutTls};
+use heed::{
+    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, WithoutTls,
+};
 use quintet_core::Seq;
 use std::{
     fs, io,
@@ -157,6 +159,19 @@ impl Lmdb {
             map_bytes,
             max_map_bytes: map_bytes,
         })
+    }
+
+    /// Copies the last checkpoint into another directory, without syncing, and answers the copy's bytes. Writes go on.
+    pub(crate) fn copy(&self, to: &Path) -> Result<u64, BlockError> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let live = live.as_ref().ok_or(BlockError::Poisoned)?;
+        let file = live
+            .env
+            .copy_to_path(to.join(DATA_FILE), CompactionOption::Disabled)?;
+        let copied = file.metadata();
+        copied
+            .map(|copied| copied.len())
+            .map_err(|error| BlockError::io(format!("copying to {}", to.display()), error))
     }
 
     /// Calls `read` within one snapshot.

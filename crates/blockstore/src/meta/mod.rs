@@ -7,6 +7,7 @@
 mod batch;
 mod checkpoint;
 mod config;
+mod copy;
 mod inspect;
 mod keyed;
 mod lmdb;
@@ -24,4 +25,5 @@ pub use reader::{TableReader, Visit};
 pub use replay::Recovered;
 pub use table::Table;
 
+pub(crate) use copy::Checkpoint;
 pub(crate) use inspect::{Examiner, inspect};

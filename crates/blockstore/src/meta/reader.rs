@@ -5,9 +5,10 @@
 
 use super::{
     checkpoint::Durable,
-    lmdb::{MAX_KEY_BYTES, Value},
+    lmdb::{Lmdb, MAX_KEY_BYTES, Value},
 };
 use crate::BlockError;
+use quintet_log::copy::Source;
 use std::sync::Arc;
 
 /// What is called on each entry of a scan, with its key and value. An error ends the scan.
@@ -17,11 +18,20 @@ pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), BlockError>;
 #[derive(Clone)]
 pub struct TableReader {
     durable: Arc<Durable>,
+    log: Source,
 }
 
 impl TableReader {
-    pub(super) fn new(durable: Arc<Durable>) -> Self {
-        Self { durable }
+    pub(super) const fn new(durable: Arc<Durable>, log: Source) -> Self {
+        Self { durable, log }
+    }
+
+    pub(super) const fn log(&self) -> &Source {
+        &self.log
+    }
+
+    pub(super) fn lmdb(&self) -> &Lmdb {
+        &self.durable.lmdb
     }
 
     /// The durable value. A look-up in memory, then at most one in LMDB.

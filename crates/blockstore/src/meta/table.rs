@@ -95,7 +95,7 @@ impl Table {
     /// A handle for readers of durable state.
     #[must_use]
     pub fn reader(&self) -> TableReader {
-        TableReader::new(Arc::clone(&self.durable))
+        TableReader::new(Arc::clone(&self.durable), self.log.source())
     }
 
     /// The value as the writer sees it: staged and pending operations included.

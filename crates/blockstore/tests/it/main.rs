@@ -1,6 +1,7 @@
 //! The block store's integration tests: one binary, one module per part.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod backup;
 mod buddy;
 #[cfg(feature = "port")]
 mod client;

@@ -54,6 +54,24 @@ impl Store {
         Self::snapshot_of(&self.inner)
     }
 
+    /// Copies the store into an empty directory, which opens like the original, while everybody goes on: everything that
+    /// was answered before the call is in it, and nothing without what came before it. `each` is told the bytes of each
+    /// piece and may end the copying with an error. Answers the log's last position in the copy. Blocks until the copy is
+    /// on stable storage.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported) for a store without a log; what either directory or `each` answers: the
+    /// copy is of no use then.
+    pub fn backup(&self, to: &dyn Directory, each: &mut dyn FnMut(u64) -> Result<()>) -> Result<Seq> {
+        let Some(log) = &self.inner.log else {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "a store without a log has nothing to copy",
+            ));
+        };
+        log.source().copy(NAME, to, each)
+    }
+
     pub(crate) fn snapshot_of(inner: &Inner) -> Result<()> {
         let (Some(log), Some(directory)) = (&inner.log, &inner.directory) else {
             return Err(Error::new(

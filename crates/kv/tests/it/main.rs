@@ -3,6 +3,7 @@
 
 mod account;
 mod atomic;
+mod backup;
 mod behaviour;
 mod codec;
 mod conformance;

@@ -3,6 +3,7 @@
 
 mod basics;
 mod claims;
+mod copies;
 mod damage;
 mod failure;
 mod gate;

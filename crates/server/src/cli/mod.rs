@@ -4,6 +4,7 @@
 //! mean together is decided in [`config`](crate::config).
 
 mod auth;
+mod backup;
 mod completions;
 mod config;
 mod fsck;
@@ -16,6 +17,7 @@ mod upkeep;
 mod workflow;
 
 pub use auth::{AuthArgs, SECRETS};
+pub use backup::{BackupArgs, RestoreArgs};
 pub use completions::CompletionsArgs;
 pub use config::{ConfigAction, ConfigArgs};
 pub use fsck::FsckArgs;
@@ -38,6 +40,8 @@ Examples:
   QUINTET_DURABILITY=interval quintet                flags as environment variables
   quintet fsck --data-dir /srv/q                     check a stopped server's data
   quintet config show --origin                       every setting and where it comes from
+  quintet backup /srv/backups/monday                 copy everything, while the server goes on
+  quintet restore /srv/backups/monday --data-dir /srv/q2
   quintet prove kv --seconds 60                      lose nothing on this disk, or say what
   quintet scrub --data-dir /srv/q --rate 50MiB       hash every block of it
 
@@ -71,6 +75,10 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Check a data directory that no server uses; exit 0 when it is clean, 1 with a line per fault
     Fsck(FsckArgs),
+    /// Copy every engine into a new directory, consistently, while the server goes on or when none runs
+    Backup(BackupArgs),
+    /// Make a data directory out of a backup, and check all of it
+    Restore(RestoreArgs),
     /// Read every block of a data directory that no server uses, and check it against its name
     Scrub(ScrubArgs),
     /// Make the block file of a data directory that no server uses as short as its blocks allow

@@ -39,4 +39,6 @@ pub enum Proven {
     Vectors,
     /// Transactions, through the API port
     Stm,
+    /// The tree, through its port; every level syncs before it answers
+    Tree,
 }

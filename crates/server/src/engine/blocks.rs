@@ -1,11 +1,12 @@
 //! The block store as a part of the server: its folder, its size, its port.
 
 use super::{
-    Engine, Mount, Part,
+    Each, Engine, Mount, Part,
     vitals::{Times, Vitals, taken_bytes},
 };
 use crate::{
     auth::Tokens,
+    backup::make::Source,
     bar::Bar,
     cli::CheckedReads,
     config::{BlocksConfig, default_capacity},
@@ -106,7 +107,7 @@ pub(crate) fn fsck(data_dir: &Path) -> Result<Option<Findings>, Failure> {
     }
     let mut options = FsckOptions::default();
     options.contents = true;
-    let bar = Bar::new("checking");
+    let bar = Bar::blocks("checking");
     let report = quintet_blockstore::fsck_with(&folder, options, &mut |progress| bar.show(progress));
     drop(bar);
     let report =
@@ -117,6 +118,20 @@ pub(crate) fn fsck(data_dir: &Path) -> Result<Option<Findings>, Failure> {
         fault_count: report.fault_count,
         faults: report.faults,
     }))
+}
+
+/// The store in the `blocks` folder of `data_dir`, which nobody has open, as something to copy.
+pub(crate) fn at_rest(data_dir: &Path) -> Source {
+    let folder = data_dir.join("blocks");
+    Source {
+        name: "blocks",
+        bytes: fs::metadata(folder.join("blocks.data")).map_or(0, |file| file.len()),
+        copy: Box::new(move |to, each| {
+            let store = open(&folder).map_err(|failure| Error::new(ErrorKind::Io, failure.to_string()))?;
+            store.backup(to, each)?;
+            store.close().map(|()| true)
+        }),
+    }
 }
 
 /// Opens the store in `folder` to look after it: it may not grow.
@@ -254,6 +269,14 @@ impl Engine for BlocksEngine {
             return Err(Error::new(ErrorKind::Full, why));
         }
         Ok(())
+    }
+
+    fn backup(&self, folder: &Path, each: Each<'_>) -> Result<bool, Error> {
+        self.store.backup(folder, each).map(|()| true)
+    }
+
+    fn backup_bytes(&self) -> u64 {
+        self.store.stats().content_bytes
     }
 
     fn stats(&self) -> Value {

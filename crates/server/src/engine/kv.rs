@@ -4,12 +4,12 @@
 //! the paths of the API port.
 
 use super::{
-    Engine, Mount, Part,
+    Each, Engine, Mount, Part,
     vitals::{Vitals, taken_bytes},
 };
 use crate::{
-    auth::Tokens, config::KvConfig, failure::Failure, io_backend::Chosen, port::metrics::Exposition,
-    size::ByteSize,
+    auth::Tokens, backup::make::Source, config::KvConfig, failure::Failure, io_backend::Chosen,
+    port::metrics::Exposition, size::ByteSize,
 };
 use quintet_core::{Clock, Deadline, Durability, Error, ErrorKind, SystemClock};
 use quintet_kv::{
@@ -122,6 +122,27 @@ fn open(config: &KvConfig, folder: &Path) -> Result<Store, Failure> {
     })
 }
 
+/// The store in the `kv` folder of `data_dir`, which nobody has open, as something to copy.
+pub(crate) fn at_rest(data_dir: &Path) -> Source {
+    let folder = data_dir.join("kv");
+    Source {
+        name: "kv",
+        bytes: 0,
+        copy: Box::new(move |to, each| {
+            let settings = Config {
+                durability: Some(Durability::Interval),
+                background: false,
+                drop_empty: true,
+                ..Config::default()
+            };
+            let directory = Arc::new(OsDirectory::open(&folder)?);
+            let store = Store::open(settings, directory, Arc::new(SystemClock))?;
+            store.backup(&OsDirectory::open(to)?, each)?;
+            store.close().map(|()| true)
+        }),
+    }
+}
+
 fn cannot_listen(error: &Error) -> Failure {
     let hint = match error.kind() {
         ErrorKind::AlreadyExists => "--resp-addr with another port, or port 0 for a free one",
@@ -181,6 +202,18 @@ impl Engine for KvEngine {
             return Err(Error::new(ErrorKind::Full, why));
         }
         Ok(())
+    }
+
+    fn backup(&self, folder: &Path, each: Each<'_>) -> Result<bool, Error> {
+        if self.store.log_stats().is_none() {
+            return Ok(false);
+        }
+        self.store.backup(&OsDirectory::open(folder)?, each)?;
+        Ok(true)
+    }
+
+    fn backup_bytes(&self) -> u64 {
+        self.store.size_bytes()
     }
 
     fn stats(&self) -> Value {

@@ -26,7 +26,10 @@ pub(crate) mod workflows;
 
 use crate::{failure::Failure, port::metrics::Exposition};
 use quintet_core::{Deadline, Error, ErrorKind};
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 use vitals::Vitals;
 
 /// Something that was started and has to be ended.
@@ -62,7 +65,21 @@ pub(crate) trait Engine: Send + Sync + 'static {
 
     /// The same as samples.
     fn metrics(&self, page: &mut Exposition);
+
+    /// Copies what it keeps into a folder that is not there yet, while it goes on; `false` = it keeps nothing. The copy is
+    /// of one moment, with everything that was answered before the call, and is on stable storage. Blocks for long.
+    fn backup(&self, _folder: &Path, _each: Each<'_>) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// About how many bytes the copy would have.
+    fn backup_bytes(&self) -> u64 {
+        0
+    }
 }
+
+/// Told the bytes of each piece that was copied; an error ends the copying.
+pub(crate) type Each<'a> = &'a mut dyn FnMut(u64) -> Result<(), Error>;
 
 /// Where an engine appears once it is open. Clones are the same place.
 pub(crate) struct Mount<E> {

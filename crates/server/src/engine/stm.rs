@@ -4,11 +4,13 @@
 //! It has no port of its own. A context writes a checkpoint when the requests since the last one would make its log long.
 
 use super::{
-    Engine, Mount, Part, logs,
+    Each, Engine, Mount, Part, logs,
     vitals::{Vitals, taken_bytes},
     workflows::Workflows,
 };
-use crate::{config::StmConfig, failure::Failure, fsck::Findings, port::metrics::Exposition};
+use crate::{
+    backup::make::Source, config::StmConfig, failure::Failure, fsck::Findings, port::metrics::Exposition,
+};
 use quintet_core::{Clock, Deadline, Durability, Error, ErrorKind, SystemClock};
 use quintet_log::{LogConfig, OsDirectory};
 use quintet_stm::{Context, ContextConfig};
@@ -133,6 +135,26 @@ pub(crate) fn fsck(data_dir: &Path) -> Result<Option<Findings>, Failure> {
     let names = names.map_err(|error| Failure::new(format!("cannot check {}: {error}", folder.display())))?;
     let folders: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
     logs::check("contexts", &folders).map(Some)
+}
+
+/// The contexts below the `stm` folder of `data_dir`, which nobody has open, as something to copy.
+pub(crate) fn at_rest(data_dir: &Path) -> Source {
+    let data_dir = data_dir.to_owned();
+    Source {
+        name: "stm",
+        bytes: 0,
+        copy: Box::new(move |to, each| {
+            let config = StmConfig {
+                durability: Durability::Interval,
+            };
+            let mount = Mount::new("stm");
+            let failed = |failure: Failure| Error::new(ErrorKind::Io, failure.to_string());
+            let part = start(&config, &data_dir, &mount).map_err(failed)?;
+            mount.get()?.backup(to, each)?;
+            Box::new(part).close().map_err(failed)?;
+            Ok(true)
+        }),
+    }
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
@@ -275,6 +297,16 @@ impl Engine for StmEngine {
             })?;
         }
         Ok(())
+    }
+
+    fn backup(&self, folder: &Path, each: Each<'_>) -> Result<bool, Error> {
+        // Made here, so that no contexts are a folder too.
+        OsDirectory::open(folder)?;
+        for named in self.all() {
+            let directory = OsDirectory::open(folder.join(named.context.name()))?;
+            named.context.backup(&directory, each)?;
+        }
+        Ok(true)
     }
 
     fn stats(&self) -> Value {

@@ -4,13 +4,15 @@
 //! data. They are swapped whole while the port serves; what they declare with `.indexOn` is built at the next start.
 
 use super::{
-    Engine, Mount, Part,
+    Each, Engine, Mount, Part,
     vitals::{Vitals, taken_bytes},
 };
 use crate::{
     auth::Tokens,
+    backup::make::Source,
     config::TreeConfig,
     failure::Failure,
+    fsck::Findings,
     port::{
         life::Life,
         listener::{self, HttpPort},
@@ -35,6 +37,9 @@ use std::{
     time::Duration,
 };
 use tokio::{runtime::Handle, sync::watch};
+
+/// Rules that were put, beside the data.
+const RULES: &str = "rules.json";
 
 /// The running tree.
 pub(crate) struct TreePart {
@@ -163,7 +168,7 @@ pub(crate) fn start(
             .hint("`quintet fsck` with the same --data-dir, which lists the faults")
     };
     fs::create_dir_all(&folder).map_err(|error| cannot(&error))?;
-    let kept = folder.join("rules.json");
+    let kept = folder.join(RULES);
     let source = config.rules.as_ref().or_else(|| kept.exists().then_some(&kept));
     let rules = source.map(|file| read_rules(file)).transpose()?;
     let mut settings = Settings::new(&folder);
@@ -197,6 +202,63 @@ pub(crate) fn start(
         port: Some(port),
         opened_in: SystemClock.now().saturating_duration_since(started),
     })
+}
+
+/// The tree in the `tree` folder of `data_dir`, which nobody has open, as something to copy.
+pub(crate) fn at_rest(data_dir: &Path) -> Source {
+    let folder = data_dir.join("tree");
+    Source {
+        name: "tree",
+        bytes: fs::metadata(folder.join("data.mdb")).map_or(0, |file| file.len()),
+        copy: Box::new(move |to, each| {
+            each(quintet_tree::backup(&folder, to)?)?;
+            copy_rules(&folder.join(RULES), to)?;
+            Ok(true)
+        }),
+    }
+}
+
+/// Copies the rules that were put, if there are any.
+fn copy_rules(kept: &Path, to: &Path) -> Result<(), Error> {
+    match fs::read(kept) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        read => Ok(replace_file(&to.join(RULES), &read?)?),
+    }
+}
+
+/// Checks the tree in the `tree` folder of `data_dir`; `None` when there is none. Indexes that come from the rules of
+/// `--tree-rules` are left unchecked: their file is not known here.
+pub(crate) fn fsck(data_dir: &Path) -> Result<Option<Findings>, Failure> {
+    let folder = data_dir.join("tree");
+    if !folder.join("VERSION").exists() {
+        return Ok(None);
+    }
+    let kept = folder.join(RULES);
+    let rules = kept.exists().then(|| read_rules(&kept)).transpose();
+    let indexes = match rules {
+        Ok(rules) => rules.as_ref().map(Rules::indexes).unwrap_or_default(),
+        Err(failure) => return Ok(Some(Findings::fault("unreadable rules", failure.to_string()))),
+    };
+    match quintet_tree::fsck(&folder, &indexes) {
+        Ok(report) => Ok(Some(Findings {
+            summary: format!(
+                "{} leaves, {} entries of indexes, {} writes so far",
+                report.leaves, report.entries, report.last_seq
+            ),
+            fault_count: report.faults.len() as u64,
+            faults: report.faults,
+        })),
+        Err(error) => {
+            let error = Error::from(error);
+            if error.kind() == ErrorKind::Corrupted {
+                return Ok(Some(Findings::fault("unreadable", error.context())));
+            }
+            Err(Failure::new(format!(
+                "cannot check {}: {error}",
+                folder.display()
+            )))
+        }
+    }
 }
 
 impl Part for TreePart {
@@ -239,6 +301,17 @@ impl Part for TreePart {
 impl Engine for TreeEngine {
     fn health(&self) -> Result<(), Error> {
         self.tree.health()
+    }
+
+    fn backup(&self, folder: &Path, each: Each<'_>) -> Result<bool, Error> {
+        let _storing = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
+        each(self.tree.backup(folder)?)?;
+        copy_rules(&self.kept, folder)?;
+        Ok(true)
+    }
+
+    fn backup_bytes(&self) -> u64 {
+        self.tree.stats().used_bytes
     }
 
     fn stats(&self) -> Value {

@@ -4,10 +4,12 @@
 //! what the data has.
 
 use super::{
-    Engine, Mount, Part, logs,
+    Each, Engine, Mount, Part, logs,
     vitals::{Vitals, taken_bytes},
 };
-use crate::{config::VectorsConfig, failure::Failure, fsck::Findings, port::metrics::Exposition};
+use crate::{
+    backup::make::Source, config::VectorsConfig, failure::Failure, fsck::Findings, port::metrics::Exposition,
+};
 use quintet_core::{Clock, Deadline, Error, ErrorKind, SystemClock};
 use quintet_log::OsDirectory;
 use quintet_shard::{
@@ -173,6 +175,27 @@ pub(crate) fn fsck(data_dir: &Path) -> Result<Option<Findings>, Failure> {
     Ok(Some(findings))
 }
 
+/// The store in the `vectors` folder of `data_dir`, which nobody has open, as something to copy.
+pub(crate) fn at_rest(data_dir: &Path) -> Source {
+    let data_dir = data_dir.to_owned();
+    Source {
+        name: "vectors",
+        bytes: 0,
+        copy: Box::new(move |to, each| {
+            let config = VectorsConfig {
+                shards: None,
+                durability: quintet_core::Durability::Interval,
+            };
+            let mount = Mount::new("vectors");
+            let failed = |failure: Failure| Error::new(ErrorKind::Io, failure.to_string());
+            let part = start(&config, &data_dir, &mount).map_err(failed)?;
+            mount.get()?.backup(to, each)?;
+            Box::new(part).close().map_err(failed)?;
+            Ok(true)
+        }),
+    }
+}
+
 impl Part for Vectors {
     fn lines(&self) -> Vec<String> {
         let shards = self.engine.store.stats().len();
@@ -209,6 +232,12 @@ impl Engine for VectorsEngine {
             }
         }
         Ok(())
+    }
+
+    fn backup(&self, folder: &Path, each: Each<'_>) -> Result<bool, Error> {
+        let shards = NonZeroUsize::new(self.store.stats().len()).unwrap_or(NonZeroUsize::MIN);
+        self.store.backup(&Directories::on_disk(folder, shards)?, each)?;
+        Ok(true)
     }
 
     fn stats(&self) -> Value {

@@ -50,7 +50,7 @@ fn check(api: &Api, method: &Method, path: &str, headers: &HeaderMap) -> Result<
     })
 }
 
-fn principal(api: &Api, headers: &HeaderMap) -> Result<Principal, Error> {
+pub(super) fn principal(api: &Api, headers: &HeaderMap) -> Result<Principal, Error> {
     // What is no bearer token is presented as the empty one, which nobody has.
     let token = headers
         .get(header::AUTHORIZATION)

@@ -7,11 +7,13 @@
 //! | `offload` | engine calls on a bounded pool of threads, back-pressure |
 //! | `dress` | the outermost layer: request ids, problems as bodies, traffic figures |
 //! | `admit` | who may use the API port |
+//! | `admin` | what only administrators may: backups |
 //! | `problem`, `body`, `answer` | errors out, bodies in, bodies out |
 //! | `health`, `metrics`, `traffic` | `/livez` and its neighbours |
 //! | `kv` with `kv_value` and `kv_wait`, `vectors`, `stm`, `workflows` | the routes of one engine each |
 //! | `tree` | the tree's own port |
 
+pub(crate) mod admin;
 mod admit;
 mod answer;
 pub(crate) mod api;

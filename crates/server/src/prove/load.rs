@@ -30,6 +30,7 @@ pub(super) fn of(engine: Proven) -> Box<dyn Load> {
         Proven::Kv => Box::new(Keys),
         Proven::Vectors => Box::new(Vectors),
         Proven::Stm => Box::new(Transactions),
+        Proven::Tree => Box::new(Tree),
     }
 }
 
@@ -205,6 +206,45 @@ impl Load for Transactions {
             expect(found >= acknowledged, || format!("{found} are there"))?;
             Ok(found > acknowledged)
         }))
+    }
+}
+
+/// A document a write.
+struct Tree;
+
+impl Load for Tree {
+    fn address(&self, addresses: &Addresses) -> Option<SocketAddr> {
+        addresses.tree
+    }
+
+    fn prepare(&self, _connection: &mut Connection) -> Outcome<()> {
+        Ok(Ok(()))
+    }
+
+    fn store(&self, connection: &mut Connection, who: usize, number: u64) -> Outcome<()> {
+        let path = format!("/prove/c{who}/n{number:012}.json");
+        let document = json!({ "number": number, "again": number }).to_string();
+        let reply = connection.call("PUT", &path, document.as_bytes())?;
+        Ok(accepted(&reply))
+    }
+
+    fn check(&self, connection: &mut Connection, who: usize, acknowledged: u64) -> Outcome<bool> {
+        let reply = connection.call("GET", &format!("/prove/c{who}.json"), b"")?;
+        let documents = match json_of(&reply) {
+            Ok(documents) => documents,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut found = 0;
+        // In the order of their numbers.
+        for (name, document) in documents.as_object().into_iter().flatten() {
+            found += 1;
+            if document["number"] != found || document["again"] != found {
+                return Ok(Err(format!(
+                    "{name} is {document}, and {found} is missing or half"
+                )));
+            }
+        }
+        Ok(expect(found >= acknowledged, || format!("{found} are there")).map(|()| found > acknowledged))
     }
 }
 

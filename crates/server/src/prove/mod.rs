@@ -166,6 +166,7 @@ fn report(args: &ProveArgs, account: &Account) {
         Proven::Kv => "kv",
         Proven::Vectors => "vectors",
         Proven::Stm => "stm",
+        Proven::Tree => "tree",
     };
     let rate = account.writes as f64 / account.loaded.as_secs_f64().max(0.001);
     say(format_args!(

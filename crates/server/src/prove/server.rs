@@ -19,6 +19,7 @@ pub(super) struct Addresses {
     pub(super) api: Option<SocketAddr>,
     pub(super) resp: Option<SocketAddr>,
     pub(super) blocks: Option<SocketAddr>,
+    pub(super) tree: Option<SocketAddr>,
 }
 
 /// A running server. Killed when dropped.
@@ -41,10 +42,11 @@ impl Child {
             }
         }
         let others = match args.engine {
-            Proven::Blocks => "kv,vectors,stm",
-            Proven::Kv => "blocks,vectors,stm",
-            Proven::Vectors => "blocks,kv,stm",
-            Proven::Stm => "blocks,kv,vectors",
+            Proven::Blocks => "kv,vectors,stm,tree",
+            Proven::Kv => "blocks,vectors,stm,tree",
+            Proven::Vectors => "blocks,kv,stm,tree",
+            Proven::Stm => "blocks,kv,vectors,tree",
+            Proven::Tree => "blocks,kv,vectors,stm",
         };
         command.args([
             "serve",
@@ -53,7 +55,7 @@ impl Child {
             "--durability",
             args.durability.as_str(),
         ]);
-        for port in ["--http-addr", "--resp-addr", "--blocks-addr"] {
+        for port in ["--http-addr", "--resp-addr", "--blocks-addr", "--tree-addr"] {
             command.args([port, "127.0.0.1:0"]);
         }
         command.arg("--data-dir").arg(&args.data_dir);
@@ -86,6 +88,7 @@ impl Child {
                 Some("api") => self.addresses.api = address,
                 Some("kv") => self.addresses.resp = address,
                 Some("blocks") => self.addresses.blocks = address,
+                Some("tree") => self.addresses.tree = address,
                 Some("ready") => return Ok(()),
                 _ => {}
             }

@@ -1,4 +1,4 @@
-//! The commands that the start-up text and the README tell people to try, run with the real curl.
+//! The commands that the start-up text tells people to try, run with the real curl.
 
 use crate::process::Server;
 use std::{
@@ -83,70 +83,4 @@ fn what_we_tell_people_to_try_works() {
     );
     assert_eq!(String::from_utf8(answer.stdout).expect("text"), "413");
     server.stop();
-}
-
-#[test]
-fn the_commands_of_the_readme_run_as_written() {
-    if Command::new("curl")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_err()
-    {
-        eprintln!("SKIPPED: curl is not installed, the README's commands were not tried");
-        return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(&dir.path().join("data"));
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-    let readme = fs::read_to_string(readme).expect("the README");
-    let has_redis = Command::new("redis-cli")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok();
-    if !has_redis {
-        eprintln!("SKIPPED: redis-cli is not installed, its command was not tried");
-    }
-    let commands = readme
-        .lines()
-        .filter(|line| {
-            let is_redis = line.starts_with("redis-cli ");
-            line.starts_with("curl ") || line.starts_with("echo ") || is_redis && has_redis
-        })
-        .map(|line| {
-            line.replace("127.0.0.1:10001", &server.blocks().to_string())
-                .replace("127.0.0.1:8080", &server.api().to_string())
-                .replace("127.0.0.1:9000", &server.tree().to_string())
-                // A stream stays open: what has come after a while is what is looked at.
-                .replace("curl -N", "curl -N --max-time 2")
-                .replace("-p 6380", &format!("-p {}", server.resp().port()))
-        });
-    let said: Vec<_> = commands
-        .map(|command| {
-            let output = Command::new("sh")
-                .args(["-c", &command])
-                .output()
-                .expect("a shell");
-            let is_cut_stream = command.contains("curl -N") && !output.stdout.is_empty();
-            assert!(output.status.success() || is_cut_stream, "{command}: {output:?}");
-            let text = String::from_utf8(output.stdout).expect("text");
-            // Only without redis-cli is the key missing that it sets.
-            let is_fine = !text.contains("urn:quintet:problem") || !has_redis;
-            assert!(is_fine, "{command}: {text}");
-            text
-        })
-        .collect();
-    let name = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
-    assert_eq!(said[..3], [name, "hello\n", ""]);
-    assert!(
-        said.iter().any(|text| text.starts_with("event: put")),
-        "no stream: {said:?}"
-    );
-    assert!(said.len() > 12, "the README's other ports were not tried");
-    let hits = said
-        .iter()
-        .find(|text| text.starts_with("{\"hits\""))
-        .expect("a search");
-    assert!(hits.contains("\"inn\""), "{hits}");
 }

@@ -79,7 +79,7 @@ fn the_version_names_the_engines_in_and_out() {
 
 #[test]
 fn a_build_with_one_engine_has_no_other_engine() {
-    let engines = ["blockstore", "kv", "shard", "stm"];
+    let engines = ["blockstore", "kv", "shard", "stm", "tree"];
     for (feature, engine) in engines.iter().map(|name| (name, format!("quintet-{name} "))) {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args([

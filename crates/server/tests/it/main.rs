@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod backup;
 mod cli;
 #[path = "../../../blockstore/tests/it/client.rs"]
 #[expect(
@@ -13,6 +14,7 @@ mod crash;
 mod crash_api;
 mod curl;
 mod data_dir;
+mod docs;
 mod fsck;
 mod idle;
 mod kv_routes;

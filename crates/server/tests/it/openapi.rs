@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    path::Path,
     time::Duration,
 };
 
@@ -231,10 +232,36 @@ fn fill(server: &Server) {
     streamed(server, "/v1/workflows/1/events");
 }
 
+/// Every line of the answer has the shape that the document gives, and the last one says what was made.
+fn backed_up(server: &Server, doc: &Value, operation: &Operation<'_>, to: &Path) {
+    let body = json!({ "to": to }).to_string();
+    let mut stream = TcpStream::connect(server.api()).expect("connected");
+    let length = body.len();
+    let head = format!("POST /v1/admin/backup HTTP/1.0\r\ncontent-length: {length}\r\n\r\n{body}");
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    let (head, lines) = text.split_once("\r\n\r\n").expect("a head");
+    assert!(
+        head.contains(" 200 ") && head.contains("application/x-ndjson"),
+        "{head}"
+    );
+    let schema = &operation.spec["responses"]["200"]["content"]["application/x-ndjson"]["schema"];
+    let mut last = Value::Null;
+    for line in lines.lines() {
+        last = serde_json::from_str(line).expect("JSON");
+        let fits = Schemas(doc).check(schema, &last, "line");
+        fits.unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    assert_eq!(last["made"]["engines"], json!(["kv", "vectors", "stm", "tree"]));
+    assert!(to.join("MANIFEST").exists());
+}
+
 #[test]
 fn every_operation_answers_as_the_document_says() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start_with(dir.path(), &["--without", "blocks"], &[]);
+    let data = dir.path().join("data");
+    let server = Server::start_with(&data, &["--without", "blocks"], &[]);
     let (status, doc) = api(server.api(), "GET", "/openapi.json", Value::Null);
     assert_eq!((status, &doc["openapi"]), (200, &json!("3.1.0")));
     fill(&server);
@@ -266,6 +293,11 @@ fn every_operation_answers_as_the_document_says() {
             Schemas(&doc)
                 .check(schema, body, "example")
                 .expect("the example fits its schema");
+        }
+        if operation.path == "/v1/admin/backup" {
+            // Its answer is a stream, and what it writes is to go with the test.
+            backed_up(&server, &doc, operation, &dir.path().join("backup"));
+            continue;
         }
         let body = example.as_ref().map(|(_, _, bytes)| bytes.as_slice());
         let called = operation.call(&server, &doc, &operation.target(false), body);

@@ -6,7 +6,7 @@ use std::fs;
 #[test]
 fn every_engine_keeps_what_it_acknowledged() {
     let dir = tempfile::tempdir().expect("a directory");
-    for engine in ["blocks", "kv", "vectors", "stm"] {
+    for engine in ["blocks", "kv", "vectors", "stm", "tree"] {
         let data = dir.path().join(engine);
         let mut command = quintet(&["prove", engine, "--seconds", "2", "--clients", "2", "--data-dir"]);
         let run = output(command.arg(&data));

@@ -13,7 +13,7 @@ use quintet_log::{Directory, snapshot};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The manifest's name in the store's own directory.
-const FILE: &str = "manifest";
+pub(super) const FILE: &str = "manifest";
 const VERSION: u32 = 1;
 const MAX_DIMENSION: usize = 4096;
 const MAX_NAME_BYTES: usize = 255;

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 use quintet_core::{Budget, Clock, Commit, Deadline, MessageHandler, Result, Seq};
-use quintet_log::{Directory, Log};
+use quintet_log::{Directory, Log, copy::Source};
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -99,6 +99,11 @@ impl VectorHandler {
             indexer,
             walk: Walk::default(),
         })
+    }
+
+    /// What the shard's log is copied from.
+    pub(super) fn log_source(&self) -> Source {
+        self.log.source()
     }
 
     #[cfg(test)]

@@ -5,13 +5,17 @@ use crate::{
     manifest::Manifest,
     vector::{
         Directories, VectorClient, VectorConfig, VectorHandler, VectorMessage,
-        catalogue::Catalogue,
+        catalogue::{self, Catalogue},
         directories::Lock,
         index::{Indexer, Watch},
+        recovery,
     },
 };
 use quintet_core::{Clock, Error, ErrorKind, Result};
-use quintet_log::Directory;
+use quintet_log::{
+    Directory,
+    copy::{EachPiece, Source, copy_file},
+};
 use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicU64},
@@ -23,6 +27,8 @@ pub(super) struct Commons {
     pub(super) catalogue: Manifest<Catalogue>,
     /// Counts the catalogue's changes: clients look at it, and at the catalogue when it has moved.
     pub(super) version: AtomicU64,
+    /// What each shard's log is copied from; `None` until it was opened.
+    pub(super) logs: Manifest<Vec<Option<Source>>>,
     pub(super) config: VectorConfig,
     /// Whether graphs are being built.
     pub(super) indexing: Option<Watch>,
@@ -68,6 +74,7 @@ impl VectorStore {
             root,
             catalogue: Manifest::new(catalogue),
             version: AtomicU64::new(1),
+            logs: Manifest::new(vec![None; shards]),
             config,
             indexing: indexer.as_ref().map(Indexer::watch),
         });
@@ -76,7 +83,7 @@ impl VectorStore {
             let collections = for_shards
                 .catalogue
                 .with(|catalogue| Arc::clone(&catalogue.collections));
-            VectorHandler::open(
+            let handler = VectorHandler::open(
                 shard,
                 Arc::clone(&shard_directories[shard.0]),
                 &for_shards.config,
@@ -84,7 +91,11 @@ impl VectorStore {
                 Arc::clone(&shard_clock),
                 &waker,
                 port.clone(),
-            )
+            )?;
+            for_shards
+                .logs
+                .with(|logs| logs[shard.0] = Some(handler.log_source()));
+            Ok(handler)
         })?;
         let lock = Manifest::new(lock);
         Ok(Self {
@@ -110,6 +121,29 @@ impl VectorStore {
     /// As [`ShardEngine::restart`].
     pub fn restart(&self, shard: ShardId) -> Result<()> {
         self.engine.restart(shard)
+    }
+
+    /// Copies the store into empty directories, which open like the original, while everybody goes on. Of each shard it has
+    /// every change that was answered before the call, and none without those before it. `each` is told the bytes of each
+    /// piece and may end the copying with an error. Blocks until the copy is on stable storage; the shards do not wait.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when `to` has not as many directories as the store has shards; what a
+    /// directory or `each` answers: the copy is of no use then.
+    pub fn backup(&self, to: &Directories, each: EachPiece<'_>) -> Result<()> {
+        let logs = self.commons.logs.with(|logs| logs.clone());
+        if to.shards.len() != logs.len() {
+            let (given, shards) = (to.shards.len(), logs.len());
+            let message = format!("{given} directories were given for {shards} shards");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        for (log, directory) in logs.iter().flatten().zip(&to.shards) {
+            log.copy(recovery::FILE, &**directory, each)?;
+        }
+        // Last: a collection that the copied manifest does not know must not have points, because its number would be
+        // given out again.
+        copy_file(&*self.commons.root, catalogue::FILE, &*to.root, each)?;
+        to.root.sync()
     }
 
     /// What each shard does.

@@ -181,6 +181,28 @@ impl Context {
         write().map_err(Error::Log)
     }
 
+    /// Copies the context into an empty directory, which opens like the original, while others go on: every commit that was
+    /// answered before the call is in it, and none without those before it. `each` is told the bytes of each piece and may
+    /// end the copying with an error. Answers the log's last position in the copy.
+    ///
+    /// Blocks until the copy is on stable storage.
+    ///
+    /// # Errors
+    /// [`Error::Log`]: of kind [`Unsupported`](quintet_core::ErrorKind::Unsupported) for a context in memory, else what
+    /// either directory or `each` answers; the copy is of no use then.
+    pub fn backup(
+        &self,
+        to: &dyn Directory,
+        each: &mut dyn FnMut(u64) -> quintet_core::Result<()>,
+    ) -> Result<Seq> {
+        let Some(log) = &self.shared.log else {
+            let why = "a context without a log has nothing to copy";
+            let kind = quintet_core::ErrorKind::Unsupported;
+            return Err(Error::Log(quintet_core::Error::new(kind, why)));
+        };
+        log.source().copy(CHECKPOINT, to, each).map_err(Error::Log)
+    }
+
     /// Whether commits are taken, as far as is known without making one.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ fn crash_rounds(by_default: usize) -> usize {
 }
 
 mod audit;
+mod backup;
 mod context_anomalies;
 mod context_handler;
 mod context_history;

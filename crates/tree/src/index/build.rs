@@ -47,7 +47,8 @@ pub(crate) fn bring_up(lmdb: &Lmdb, config: &Config, indexes: &Indexes) -> Resul
     })
 }
 
-fn read_built(rows: &dyn Rows) -> Result<Vec<Id>, TreeError> {
+/// The indexes whose entries are all there.
+pub(crate) fn read_built(rows: &dyn Rows) -> Result<Vec<Id>, TreeError> {
     let mark = rows.get(INDEXES_MARK)?.unwrap_or_default();
     let (ids, rest) = mark.as_chunks::<8>();
     if !rest.is_empty() {

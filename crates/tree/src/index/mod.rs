@@ -6,7 +6,7 @@
 
 mod build;
 
-pub(crate) use build::bring_up;
+pub(crate) use build::{bring_up, read_built};
 
 use crate::{
     MAX_PATH_DEPTH, NameRules, OrderBy, Path, TreeError, View,

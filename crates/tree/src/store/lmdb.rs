@@ -8,7 +8,7 @@
 use super::{Rows, Visit, overlay::Overlay};
 use crate::TreeError;
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls};
+use heed::{CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls};
 use quintet_core::ErrorKind;
 use std::{
     borrow::Cow,
@@ -150,6 +150,17 @@ impl Lmdb {
             live: RwLock::new(Some(Live::open(dir, map_bytes, 126, true)?)),
             map_bytes,
         })
+    }
+
+    /// Copies the state of the last commit into another directory, without its free pages; answers the bytes. Writes go
+    /// on, but the pages of that state are not used again before the end. The copy is on stable storage then.
+    pub(crate) fn copy(&self, to: &Path) -> Result<u64, TreeError> {
+        let live = self.live()?;
+        let path = to.join(DATA_FILE);
+        let file = live.env.copy_to_path(&path, CompactionOption::Enabled)?;
+        let synced = file.sync_all().and_then(|()| fs::File::open(to)?.sync_all());
+        let copied = synced.and_then(|()| Ok(file.metadata()?.len()));
+        copied.map_err(|error| TreeError::io(format!("writing {}", path.display()), error))
     }
 
     /// The state of the last commit. Takes a reader's slot for as long as it lives.

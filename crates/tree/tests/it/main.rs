@@ -1,6 +1,7 @@
 //! Everything that is shown of the tree from outside, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod backup;
 mod crash;
 mod export;
 mod model;

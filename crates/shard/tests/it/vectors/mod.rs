@@ -1,5 +1,6 @@
 //! The vector store from outside: what it finds, keeps, refuses and survives.
 
+mod backup;
 mod cold;
 mod crash;
 mod embeddings;

@@ -1,0 +1,105 @@
+//! Memory and descriptors of the server in a long life: what `/proc` says, a few times a second.
+//!
+//! Flat means: after the first minute (or a third of a life shorter than three), the mean of the last third is at most 5 %
+//! above the mean of the first. Means, because logs fill and are cut, and checkpoints come and go. What counts is anonymous
+//! memory; pages of files are the kernel's to drop, and are shown beside it.
+
+use anyhow::{Context as _, Result, ensure};
+use std::{fmt, fs, time::Duration, time::Instant};
+
+const MOST_GROWTH: f64 = 1.05;
+
+pub(super) struct Watch {
+    begun: Instant,
+    settled: Duration,
+    samples: Vec<Sample>,
+}
+
+#[derive(Clone, Copy)]
+struct Sample {
+    anonymous_kib: f64,
+    resident_kib: f64,
+    descriptors: f64,
+}
+
+impl Watch {
+    pub(super) fn new(length: Duration) -> Self {
+        Self {
+            begun: Instant::now(),
+            settled: Duration::from_secs(60).min(length / 3),
+            samples: Vec::new(),
+        }
+    }
+
+    /// The life's first minute begins now.
+    pub(super) fn begin(&mut self) {
+        self.begun = Instant::now();
+    }
+
+    /// Takes a sample, if the first minute has passed.
+    pub(super) fn look(&mut self, pid: u32) -> Result<()> {
+        if self.begun.elapsed() < self.settled {
+            return Ok(());
+        }
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<f64>().ok()
+        };
+        self.samples.push(Sample {
+            anonymous_kib: field("RssAnon:").context("no RssAnon in /proc")?,
+            resident_kib: field("VmRSS:").context("no VmRSS in /proc")?,
+            descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count() as f64,
+        });
+        Ok(())
+    }
+
+    /// The means of the first and the last third.
+    fn ends(&self, of: impl Fn(&Sample) -> f64) -> (f64, f64) {
+        let third = (self.samples.len() / 3).max(1).min(self.samples.len());
+        let mean = |samples: &[Sample]| samples.iter().map(&of).sum::<f64>() / samples.len().max(1) as f64;
+        (
+            mean(&self.samples[..third]),
+            mean(&self.samples[self.samples.len() - third..]),
+        )
+    }
+
+    /// # Errors
+    /// What has grown.
+    pub(super) fn check(&self, name: &str) -> Result<()> {
+        ensure!(
+            !self.samples.is_empty(),
+            "the {name} life was too short to be watched"
+        );
+        for (what, (first, last)) in [
+            ("anonymous memory", self.ends(|sample| sample.anonymous_kib)),
+            ("descriptors", self.ends(|sample| sample.descriptors)),
+        ] {
+            ensure!(
+                last <= first * MOST_GROWTH,
+                "{what} grew in the {name} life from {first:.0} to {last:.0}"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |(first, last): (f64, f64)| (first / 1024.0, last / 1024.0);
+        let (first, last) = mib(self.ends(|sample| sample.anonymous_kib));
+        write!(
+            f,
+            "anonymous memory {first:.1} -> {last:.1} MiB ({:+.1} %)",
+            (last / first - 1.0) * 100.0
+        )?;
+        let (first, last) = mib(self.ends(|sample| sample.resident_kib));
+        write!(f, ", resident {first:.1} -> {last:.1} MiB")?;
+        let (first, last) = self.ends(|sample| sample.descriptors);
+        write!(
+            f,
+            ", descriptors {first:.1} -> {last:.1}; {} samples",
+            self.samples.len()
+        )
+    }
+}
