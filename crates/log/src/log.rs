@@ -173,6 +173,12 @@ impl Log {
         Ok(Seq(acknowledged))
     }
 
+    /// The same, and stays readable when the log is poisoned: what was acknowledged before is safe. Two atomic loads.
+    #[must_use]
+    pub fn acknowledged(&self) -> Seq {
+        Seq(self.shared().acknowledged())
+    }
+
     /// The last position known to be on stable storage, whatever the level. Stays readable when the log is poisoned.
     #[must_use]
     pub fn synced(&self) -> Seq {

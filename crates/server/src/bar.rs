@@ -45,6 +45,16 @@ impl Bar {
             .set_prefix(crate::size::ByteSize(progress.done_bytes).to_string());
     }
 
+    /// Says something else.
+    pub(crate) fn say(&self, what: String) {
+        self.0.set_message(what);
+    }
+
+    /// Whether nobody sees it.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.0.is_hidden()
+    }
+
     /// Moves a bar for bytes; the total may be a guess.
     pub(crate) fn show_bytes(&self, done: u64, total: u64) {
         self.0.set_length(total.max(done));

@@ -5,6 +5,7 @@
 //! flight, side by side; then the engines close, side by side; the directory's lock goes last.
 
 mod engines;
+mod patience;
 
 use crate::{
     auth::Tokens,
@@ -23,23 +24,14 @@ use crate::{
     shutdown::{Shutdown, Stop},
 };
 use engines::{Engines, Shared};
+use patience::patiently;
 use quintet_core::{Deadline, SystemClock};
-use std::{
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        mpsc::{self, RecvTimeoutError},
-    },
-    thread,
-    time::Duration,
-};
+use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 use tokio::runtime::Runtime;
 
 /// How long requests in flight may take once the server was asked to stop. A connection that is still busy after this is
 /// cut; what was acknowledged is safe either way.
 const DRAIN: Duration = Duration::from_secs(20);
-/// How long a start may be silent.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Threads of the runtime: they move bytes and run no engine.
 const MOST_RUNTIME_THREADS: usize = 4;
 
@@ -154,7 +146,8 @@ fn start(config: &Config, dir: &DataDir, shared: Shared<'_>) -> Result<Vec<Box<d
         parts.push(Box::new(port));
     }
     let mut failed = None;
-    for started in patiently(&engines, || engines.start(config, dir.path(), shared)) {
+    let start = || engines.start(config, dir.path(), shared);
+    for started in patiently(dir.path(), || engines.recovering(), start) {
         match started {
             Ok(part) => parts.push(part),
             Err(failure) if failed.is_none() => failed = Some(failure),
@@ -168,24 +161,6 @@ fn start(config: &Config, dir: &DataDir, shared: Shared<'_>) -> Result<Vec<Box<d
             Err(failure)
         }
     }
-}
-
-/// Runs `work`, and tells who is waited for as long as it takes long.
-fn patiently<R>(engines: &Engines, work: impl FnOnce() -> R) -> R {
-    let (done, is_done) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            while is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                complain(format_args!(
-                    "recovering {}: reading what was kept",
-                    engines.recovering().join(", ")
-                ));
-            }
-        });
-        let result = work();
-        drop(done);
-        result
-    })
 }
 
 fn announce(config: &Config, dir: &DataDir, parts: &[Box<dyn Part>]) {

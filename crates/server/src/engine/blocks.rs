@@ -230,7 +230,7 @@ impl Part for Blocks {
                 ByteSize(stats.capacity_bytes)
             ),
             format!(
-                "        recovered {} records in {} ms: {} blocks, {} of content",
+                "        recovered {} operations in {} ms: {} blocks, {} of content",
                 opened.replayed_records,
                 self.opened_in.as_millis(),
                 opened.blocks,

@@ -47,6 +47,19 @@ pub(crate) struct KvEngine {
     folder: PathBuf,
 }
 
+#[cfg(test)]
+impl KvEngine {
+    /// A store without a port, with the bytes that it may take; 0 = no limit.
+    pub(crate) fn new(store: Store, memory_limit_bytes: u64) -> Self {
+        Self {
+            store,
+            memory_limit_bytes,
+            loops: Vec::new(),
+            folder: PathBuf::new(),
+        }
+    }
+}
+
 /// Opens the store in the `kv` folder of `data_dir`, or in memory, and serves it.
 pub(crate) fn start(
     config: &KvConfig,

@@ -274,7 +274,7 @@ impl Part for TreePart {
                 self.engine.tree.config().durability
             ),
             format!(
-                "        recovered in {} ms: nothing is replayed, {} writes so far",
+                "        recovered 0 operations in {} ms: nothing has to be replayed, {} writes so far",
                 self.opened_in.as_millis(),
                 self.engine.tree.stats().last_seq
             ),

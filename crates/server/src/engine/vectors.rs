@@ -207,7 +207,8 @@ impl Part for Vectors {
                 self.config.durability
             ),
             format!(
-                "        recovered {points} points in {} ms: {collections} collections",
+                "        recovered {} operations in {} ms: {points} points in {collections} collections",
+                self.engine.store.recovered_operations(),
                 self.opened_in.as_millis()
             ),
         ]

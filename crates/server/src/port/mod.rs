@@ -20,6 +20,8 @@ pub(crate) mod api;
 mod body;
 mod dress;
 mod health;
+#[cfg(all(test, feature = "kv", feature = "stm"))]
+mod health_tests;
 #[cfg(feature = "kv")]
 pub(crate) mod kv;
 #[cfg(feature = "kv")]

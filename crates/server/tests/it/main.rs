@@ -19,6 +19,7 @@ mod fsck;
 mod idle;
 mod kv_routes;
 mod life;
+mod manners;
 mod openapi;
 #[cfg(all(feature = "ui", feature = "tree"))]
 mod page;

@@ -47,7 +47,7 @@ fn startup_names_the_free_port_and_what_was_chosen() {
         "durability full",
         "2 workers",
         "64 MiB",
-        "recovered 0 records in",
+        "recovered 0 operations in",
     ] {
         assert!(text.contains(needed), "no {needed:?} in:\n{text}");
     }

@@ -54,6 +54,8 @@ pub struct VectorHandler {
     clock: Arc<dyn Clock>,
     /// Everything up to here is in `parts`.
     applied: Seq,
+    /// What opening found, in items and records.
+    pub(super) replayed: u64,
     snapshots: Snapshots,
     shelf: Shelf,
     indexer: Option<Port>,
@@ -96,6 +98,7 @@ impl VectorHandler {
             coming: HashMap::new(),
             snapshots: opened.snapshots,
             shelf: opened.shelf,
+            replayed: opened.replayed,
             indexer,
             walk: Walk::default(),
         })

@@ -28,6 +28,8 @@ pub(super) struct Opened {
     pub(super) parts: HashMap<u64, Part>,
     pub(super) snapshots: Snapshots,
     pub(super) shelf: Shelf,
+    /// Items of the snapshot and records of the log.
+    pub(super) replayed: u64,
 }
 
 pub(super) fn open(
@@ -47,11 +49,12 @@ pub(super) fn open(
         })
         .collect();
     let mut shelf = Shelf::open(Arc::clone(directory), shard.0, config.cold_tier)?;
-    let mut is_first = true;
+    let (mut is_first, mut replayed) = (true, 0);
     let watermark = file::read(&**directory, FILE, &mut |item| {
         if std::mem::take(&mut is_first) {
             return check_head(item, shard, config.shards().get());
         }
+        replayed += 1;
         if let Some(reference) = Reference::decode(item)? {
             // Files of a dropped collection are gone, or about to go.
             let Some(part) = parts.get_mut(&reference.collection) else {
@@ -71,6 +74,7 @@ pub(super) fn open(
         watermark.unwrap_or(Seq::ZERO),
         &mut |_, record| {
             logged_bytes += record.len() as u64;
+            replayed += 1;
             replay(&mut parts, &mut shelf, record)
         },
     )?;
@@ -84,6 +88,7 @@ pub(super) fn open(
         parts,
         snapshots,
         shelf,
+        replayed,
     })
 }
 

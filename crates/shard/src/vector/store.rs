@@ -18,7 +18,10 @@ use quintet_log::{
 };
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// What the store, its shards' factory and its clients have in common.
@@ -27,6 +30,8 @@ pub(super) struct Commons {
     pub(super) catalogue: Manifest<Catalogue>,
     /// Counts the catalogue's changes: clients look at it, and at the catalogue when it has moved.
     pub(super) version: AtomicU64,
+    /// What opening the shards found, in items of snapshots and records of logs.
+    replayed: AtomicU64,
     /// What each shard's log is copied from; `None` until it was opened.
     pub(super) logs: Manifest<Vec<Option<Source>>>,
     pub(super) config: VectorConfig,
@@ -74,6 +79,7 @@ impl VectorStore {
             root,
             catalogue: Manifest::new(catalogue),
             version: AtomicU64::new(1),
+            replayed: AtomicU64::new(0),
             logs: Manifest::new(vec![None; shards]),
             config,
             indexing: indexer.as_ref().map(Indexer::watch),
@@ -92,6 +98,7 @@ impl VectorStore {
                 &waker,
                 port.clone(),
             )?;
+            for_shards.replayed.fetch_add(handler.replayed, Relaxed);
             for_shards
                 .logs
                 .with(|logs| logs[shard.0] = Some(handler.log_source()));
@@ -144,6 +151,12 @@ impl VectorStore {
         // given out again.
         copy_file(&*self.commons.root, catalogue::FILE, &*to.root, each)?;
         to.root.sync()
+    }
+
+    /// What opening the shards found: items of their snapshots and records of their logs, restarts included.
+    #[must_use]
+    pub fn recovered_operations(&self) -> u64 {
+        self.commons.replayed.load(Relaxed)
     }
 
     /// What each shard does.
