@@ -9,7 +9,7 @@ use crate::{
     steps::{Steps, command_line, output_of, seconds},
     workspace::{Package, Workspace, cargo, root},
 };
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use std::{
     collections::BTreeSet,
     fs,
@@ -22,17 +22,22 @@ pub(crate) const COMMAND: Command = Command {
     summary: "embed each crate in a throw-away project; print dependency counts and build times",
     help: "\
 For each library: a project that depends on it by path, on default features (runs the first example of the
-crate's README.md or lib.rs) and on no features (compiles a `use`). Prints how many crates came with it and
+crate's README.md or lib.rs) and on no features (compiles a `use`). Prints how many crates came with it, how many of them it names itself, and
 how long a first debug build took. An example that needs features lists them in its manifest under
 [package.metadata.xtask] example-features.",
     forwards: false,
     run,
 };
 
+/// How many dependencies a crate may name itself, without its default features.
+const MOST_DIRECT: [(&str, usize); 1] = [("quintet-kv", 8)];
+
 /// What one project showed.
 struct Row {
     title: String,
     dependencies: usize,
+    /// Those that its own manifest names.
+    direct: usize,
     took: Duration,
     example: bool,
 }
@@ -52,15 +57,16 @@ fn run(args: &[String]) -> Result<()> {
     }
     fs::remove_dir_all(&parent).with_context(|| format!("cannot remove {}", parent.display()))?;
     println!(
-        "\n{:<32} {:>12} {:>11}  ran",
-        "crate", "dependencies", "first build"
+        "\n{:<32} {:>12} {:>6} {:>11}  ran",
+        "crate", "dependencies", "direct", "first build"
     );
     for row in rows {
         let ran = if row.example { "its example" } else { "a `use`" };
         println!(
-            "{:<32} {:>12} {:>11}  {ran}",
+            "{:<32} {:>12} {:>6} {:>11}  {ran}",
             row.title,
             row.dependencies,
+            row.direct,
             seconds(row.took)
         );
     }
@@ -94,11 +100,10 @@ fn project(steps: &mut Steps, parent: &Path, package: &Package, default: bool) -
         command
     };
     let mut tree = cargo_in(&["tree", "--edges", "normal", "--prefix", "none"]);
-    let crates: BTreeSet<String> = output_of(&mut tree)?
-        .lines()
-        .map(|line| line.trim_end_matches(" (*)").to_owned())
-        .filter(|line| !line.is_empty())
-        .collect();
+    let crates = names(&output_of(&mut tree)?);
+    tree.args(["--package", &package.name, "--depth", "1"]);
+    let direct = names(&output_of(&mut tree)?).len().saturating_sub(1);
+    check_direct(&package.name, default, direct)?;
     let mut took = Duration::ZERO;
     let mut build = cargo_in(&["build", "--quiet"]);
     let repeat = format!("cd {} && cargo run", dir.display());
@@ -114,9 +119,30 @@ fn project(steps: &mut Steps, parent: &Path, package: &Package, default: bool) -
         title,
         // Without the project and the crate itself.
         dependencies: crates.len().saturating_sub(2),
+        direct,
         took,
         example: has_example,
     })
+}
+
+/// The different crates of what `cargo tree --prefix none` printed.
+fn names(tree: &str) -> BTreeSet<String> {
+    let lines = tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+/// Holds a crate without its default features to its limit.
+fn check_direct(name: &str, default: bool, direct: usize) -> Result<()> {
+    let limit = MOST_DIRECT
+        .iter()
+        .find(|(limited, _)| *limited == name && !default);
+    if let Some((_, most)) = limit {
+        ensure!(
+            direct <= *most,
+            "{name} without its features names {direct} dependencies, {most} at most"
+        );
+    }
+    Ok(())
 }
 
 fn manifest(package: &Package, default: bool) -> String {
@@ -194,6 +220,14 @@ fn program(example: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_crate_beyond_its_limit_is_refused_only_without_its_features() {
+        assert!(check_direct("quintet-kv", false, 8).is_ok());
+        assert!(check_direct("quintet-kv", false, 9).is_err());
+        assert!(check_direct("quintet-kv", true, 9).is_ok());
+        assert_eq!(names("a v1\nb v1\n\nb v1 (*)\n").len(), 2);
+    }
 
     #[test]
     fn the_first_block_that_runs_is_taken_without_its_marks() {

@@ -79,10 +79,10 @@ impl Hold {
         for number in sealed {
             let name = segment::name(number);
             let file = self.shared.directory.open(&name, OpenMode::Read)?;
-            copy_bytes(&*file, file.len()?, to, &name, each)?;
+            copy_open(&*file, file.len()?, to, &name, each)?;
         }
         let (number, file) = active;
-        copy_bytes(&*file, end, to, &segment::name(number), each)?;
+        copy_open(&*file, end, to, &segment::name(number), each)?;
         Ok(Seq(last))
     }
 }
@@ -102,11 +102,21 @@ pub fn copy_file(from: &dyn Directory, name: &str, to: &dyn Directory, each: Eac
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         opened => opened?,
     };
-    copy_bytes(&*file, file.len()?, to, name, each)?;
+    copy_open(&*file, file.len()?, to, name, each)?;
     Ok(true)
 }
 
-fn copy_bytes(from: &dyn File, len: u64, to: &dyn Directory, name: &str, each: EachPiece<'_>) -> Result<()> {
+/// Copies the first `len` bytes of an open file, which nobody changes. On stable storage when it returns; blocks.
+///
+/// # Errors
+/// What the file, the directory or `each` answers.
+pub fn copy_open(
+    from: &dyn File,
+    len: u64,
+    to: &dyn Directory,
+    name: &str,
+    each: EachPiece<'_>,
+) -> Result<()> {
     let copy = to.open(name, OpenMode::CreateNew)?;
     let mut piece = vec![0; len.min(PIECE_BYTES as u64) as usize];
     let mut offset = 0;

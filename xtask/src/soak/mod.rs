@@ -20,6 +20,7 @@ use load::{ENGINES, Seat};
 use server::{End, Server};
 use std::{
     fs,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
@@ -30,9 +31,9 @@ pub(crate) const COMMAND: Command = Command {
     name: "soak",
     summary: "minutes of load on every port, with kills and restarts in between",
     help: "\
-Usage: cargo xtask soak [--minutes N] [--debug]
+Usage: cargo xtask soak [--minutes N] [--program PATH]
 
-Builds the server (for release, or with --debug as tests do) and runs it with every engine for N minutes, 10 unless
+Builds the server for release (or takes the one given) and runs it with every engine for N minutes, 10 unless
 given, 1 to 1440, under the load of two clients for each engine:
   40 %  one life, in which memory and descriptors are watched
   30 %  lives of one to six seconds, ended by SIGKILL and by SIGTERM in turn
@@ -47,23 +48,18 @@ status 0, memory or descriptors grow after a long life's first minute by more th
 const CLIENTS: usize = 2;
 
 fn run(args: &[String]) -> Result<()> {
-    let (minutes, debug) = parse(args)?;
+    let (minutes, given) = parse(args)?;
     let mut steps = Steps::new("soak");
-    let mut build = cargo();
-    build.args(["build", "--package", "quintet-server"]);
-    if !debug {
-        build.arg("--release");
+    if given.is_none() {
+        let mut build = cargo();
+        build.args(["build", "--release", "--package", "quintet-server"]);
+        steps.run("build", &mut build)?;
     }
-    steps.run("build", &mut build)?;
+    let program = given.unwrap_or_else(|| root().join("target/release/quintet"));
     let folder = root().join("target/soak");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
-    let program = root().join(if debug {
-        "target/debug/quintet"
-    } else {
-        "target/release/quintet"
-    });
     let repeat = format!("cargo xtask soak --minutes {minutes}");
     steps.call("soak", &repeat, || {
         let account = soak(&program, &folder, minutes)?;
@@ -78,11 +74,11 @@ fn run(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn parse(args: &[String]) -> Result<(u64, bool)> {
-    let (mut minutes, mut debug, mut args) = (10, false, args.iter());
+fn parse(args: &[String]) -> Result<(u64, Option<PathBuf>)> {
+    let (mut minutes, mut program, mut args) = (10, None, args.iter());
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.len()) {
-            ("--debug", _) => debug = true,
+            ("--program", 1..) => program = args.next().map(PathBuf::from),
             ("--minutes", 1..) => {
                 let given = args.next().and_then(|text| text.parse().ok());
                 minutes = given
@@ -92,7 +88,7 @@ fn parse(args: &[String]) -> Result<(u64, bool)> {
             _ => return Err(Usage(format!("unexpected argument `{arg}`")).into()),
         }
     }
-    Ok((minutes, debug))
+    Ok((minutes, program))
 }
 
 /// What it came to.
@@ -108,7 +104,7 @@ struct Account {
     watches: Vec<(&'static str, Watch)>,
 }
 
-fn soak(program: &std::path::Path, folder: &std::path::Path, minutes: u64) -> Result<Account> {
+fn soak(program: &Path, folder: &Path, minutes: u64) -> Result<Account> {
     let total = Duration::from_secs(60 * minutes);
     let mut account = Account::default();
     let mut seats: Vec<Seat> = (0..CLIENTS * ENGINES.len())
@@ -164,7 +160,12 @@ fn one_life(
             .map(|seat| scope.spawn(|| seat.live(&addresses, &is_over, &checked)))
             .collect();
         let is_alone = || clients.iter().any(thread::ScopedJoinHandle::is_finished);
-        while checked.load(Ordering::Acquire) < expected && !is_alone() {
+        // In a life without length a client ends when it has checked.
+        let is_refused = || is_alone() && !length.is_zero();
+        while checked.load(Ordering::Acquire) < expected && !is_refused() {
+            if clients.iter().all(thread::ScopedJoinHandle::is_finished) {
+                break;
+            }
             thread::park_timeout(Duration::from_millis(5));
         }
         let begun = Instant::now();

@@ -142,7 +142,7 @@ impl Reader {
         let deadline = Instant::now() + Duration::from_secs(30);
         // A workflow runs for a moment after it was accepted.
         while command.ends_with("/v1/stm/kitchen")
-            && !String::from_utf8_lossy(&output.stdout).contains("ready")
+            && !String::from_utf8_lossy(&output.stdout).contains("heat\":190")
             && Instant::now() < deadline
         {
             output = shell.output().expect("a shell");
@@ -188,7 +188,7 @@ fn a_newcomer_with_the_readme_gets_an_answer_from_every_engine() {
     );
     assert!(reader.answer("curl -N").starts_with("event: put"));
     assert!(
-        reader.answer("workflow run").contains("ready"),
+        reader.answer("workflow run").contains("heat"),
         "{}",
         reader.answer("workflow run")
     );

@@ -49,6 +49,18 @@ fn newest_change(server: &Server) -> std::time::SystemTime {
 fn an_idle_server_uses_no_cpu_and_writes_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start_with(dir.path(), &["--blocks-workers", "2"], &[]);
+    // What the start leaves to its threads is done when nothing was written for a while.
+    let begun = Instant::now();
+    while newest_change(&server)
+        .elapsed()
+        .is_ok_and(|age| age < Duration::from_secs(1))
+    {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "it never stops writing"
+        );
+        thread::park_timeout(Duration::from_millis(50));
+    }
     let watched = Duration::from_secs(3);
     let (cpu, switches, changed) = (
         cpu_ticks(server.pid()),

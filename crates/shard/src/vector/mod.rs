@@ -28,6 +28,7 @@
 //! ```
 
 mod arena;
+mod backup;
 mod block;
 mod catalogue;
 mod client;

@@ -5,16 +5,16 @@ use crate::{
     manifest::Manifest,
     vector::{
         Directories, VectorClient, VectorConfig, VectorHandler, VectorMessage,
+        backup::ShardSource,
         catalogue::{self, Catalogue},
         directories::Lock,
         index::{Indexer, Watch},
-        recovery,
     },
 };
 use quintet_core::{Clock, Error, ErrorKind, Result};
 use quintet_log::{
     Directory,
-    copy::{EachPiece, Source, copy_file},
+    copy::{EachPiece, copy_file},
 };
 use std::{
     num::NonZeroUsize,
@@ -32,8 +32,8 @@ pub(super) struct Commons {
     pub(super) version: AtomicU64,
     /// What opening the shards found, in items of snapshots and records of logs.
     replayed: AtomicU64,
-    /// What each shard's log is copied from; `None` until it was opened.
-    pub(super) logs: Manifest<Vec<Option<Source>>>,
+    /// What each shard is copied from; `None` until it was opened.
+    pub(super) sources: Manifest<Vec<Option<ShardSource>>>,
     pub(super) config: VectorConfig,
     /// Whether graphs are being built.
     pub(super) indexing: Option<Watch>,
@@ -80,7 +80,7 @@ impl VectorStore {
             catalogue: Manifest::new(catalogue),
             version: AtomicU64::new(1),
             replayed: AtomicU64::new(0),
-            logs: Manifest::new(vec![None; shards]),
+            sources: Manifest::new(vec![None; shards]),
             config,
             indexing: indexer.as_ref().map(Indexer::watch),
         });
@@ -99,9 +99,11 @@ impl VectorStore {
                 port.clone(),
             )?;
             for_shards.replayed.fetch_add(handler.replayed, Relaxed);
-            for_shards
-                .logs
-                .with(|logs| logs[shard.0] = Some(handler.log_source()));
+            let source = ShardSource {
+                log: handler.log_source(),
+                directory: Arc::clone(&shard_directories[shard.0]),
+            };
+            for_shards.sources.with(|sources| sources[shard.0] = Some(source));
             Ok(handler)
         })?;
         let lock = Manifest::new(lock);
@@ -138,14 +140,14 @@ impl VectorStore {
     /// [`InvalidInput`](ErrorKind::InvalidInput) when `to` has not as many directories as the store has shards; what a
     /// directory or `each` answers: the copy is of no use then.
     pub fn backup(&self, to: &Directories, each: EachPiece<'_>) -> Result<()> {
-        let logs = self.commons.logs.with(|logs| logs.clone());
-        if to.shards.len() != logs.len() {
-            let (given, shards) = (to.shards.len(), logs.len());
+        let sources = self.commons.sources.with(|sources| sources.clone());
+        if to.shards.len() != sources.len() {
+            let (given, shards) = (to.shards.len(), sources.len());
             let message = format!("{given} directories were given for {shards} shards");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        for (log, directory) in logs.iter().flatten().zip(&to.shards) {
-            log.copy(recovery::FILE, &**directory, each)?;
+        for (source, directory) in sources.iter().flatten().zip(&to.shards) {
+            source.copy(&**directory, each)?;
         }
         // Last: a collection that the copied manifest does not know must not have points, because its number would be
         // given out again.
