@@ -29,7 +29,7 @@ use command::{Command, exit_code, overview};
 use std::process::ExitCode;
 
 /// In the order in which `--help` lists them.
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 12] = [
     test::COMMAND,
     ci::COMMAND,
     tidy::COMMAND,
