@@ -12,7 +12,7 @@
  *   QUINTET_RECORD_DIR   the directory, absolute
  *   QUINTET_RECORD_FILE  where the recording goes; none: nothing is recorded
  *
- * The layout of an event is read by src/file/recording.rs.
+ * The layout of an event is read by src/file/recording.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,7 +30,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { OPEN = 1, WRITE, SYNC_START, SYNC_END, TRUNCATE, ALLOCATE, PUNCH, RENAME, UNLINK };
+enum { OPEN = 1, WRITE, SYNC_START, SYNC_END, TRUNCATE, ALLOCATE, PUNCH, RENAME, UNLINK, WRITE_THROUGH };
 
 struct event {
     uint32_t magic; /* 'Qrec' */
@@ -174,9 +174,9 @@ int close(int fd) {
 
 static ssize_t written(struct tracked *file, const struct iovec *iov, int parts, off_t offset, ssize_t n) {
     if (file && n > 0) {
-        append(WRITE, file->inode, (uint64_t)offset, (uint64_t)n, NULL, 0, iov, parts, (size_t)n);
-        /* A write through O_DSYNC is on stable storage when it returns. length 1: there was no start. */
-        if (file->dsync) append(SYNC_END, file->inode, 0, 1, NULL, 0, NULL, 0, 0);
+        /* Through O_DSYNC its own bytes are on stable storage when it returns, and no others. */
+        uint32_t kind = file->dsync ? WRITE_THROUGH : WRITE;
+        append(kind, file->inode, (uint64_t)offset, (uint64_t)n, NULL, 0, iov, parts, (size_t)n);
     }
     return n;
 }

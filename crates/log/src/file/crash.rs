@@ -2,8 +2,16 @@
 //!
 //! The model is harsher than any one file system: what was synced is there; every other write is kept, lost, or torn at
 //! 512-byte sectors, each on its own and in any order; creations, renames, removals and length changes that were not
-//! synced happened or did not. A sector is written whole or not at all.
+//! synced happened or did not. A sector is written whole or not at all. A sync covers what came before it was called, and
+//! a change that was written through covers itself alone.
 
+mod change;
+mod dice;
+
+use self::{
+    change::Change,
+    dice::{Dice, Outcome},
+};
 use super::{Directory, File, MemDirectory, OpenMode};
 use quintet_core::Result;
 use std::{
@@ -11,28 +19,40 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What media write whole.
-const SECTOR_BYTES: u64 = 512;
-
 type Inode = usize;
 
 #[derive(Clone, Debug)]
-enum Change {
-    Write { offset: u64, bytes: Arc<[u8]> },
-    SetLen { len: u64 },
-    Extend { end: u64 },
-    Punch { offset: u64, len: u64 },
-}
-
-#[derive(Clone, Debug)]
 enum Event {
-    Create { name: String, inode: Inode },
-    Rename { from: String, to: String, inode: Inode },
-    Remove { name: String },
-    SyncDirectory,
-    Change { inode: Inode, change: Change },
-    SyncFile { inode: Inode },
-    Note { value: u64 },
+    Create {
+        name: String,
+        inode: Inode,
+    },
+    Rename {
+        from: String,
+        to: String,
+        inode: Inode,
+    },
+    Remove {
+        name: String,
+    },
+    /// The entries among the first `covers` events are durable.
+    SyncDirectory {
+        covers: usize,
+    },
+    /// `through`: durable by itself, and nothing else with it.
+    Change {
+        inode: Inode,
+        change: Change,
+        through: bool,
+    },
+    /// The file's changes among the first `covers` events are durable.
+    SyncFile {
+        inode: Inode,
+        covers: usize,
+    },
+    Note {
+        value: u64,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +104,30 @@ impl CrashDirectory {
         self.tape.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// [`Directory::open`], for who records more than its trait can say.
+    pub(super) fn open_file(&self, name: &str, mode: OpenMode) -> Result<CrashFile> {
+        let mut tape = self.tape();
+        let inner = self.live.open(name, mode)?;
+        let inode = match tape.names.get(name) {
+            Some(&inode) => inode,
+            None => {
+                let inode = tape.inodes;
+                tape.inodes += 1;
+                tape.names.insert(name.to_owned(), inode);
+                let name = name.to_owned();
+                tape.events.push(Event::Create { name, inode });
+                inode
+            }
+        };
+        let tape = self.tape.clone();
+        Ok(CrashFile { inner, inode, tape })
+    }
+
+    /// The end of a sync that began at a [moment](Self::moments).
+    pub(super) fn sync_returned(&self, covers: usize) {
+        self.tape().events.push(Event::SyncDirectory { covers });
+    }
+
     /// Writes a remark into the record: for example, how much has been acknowledged by now.
     pub fn note(&self, value: u64) {
         self.tape().events.push(Event::Note { value });
@@ -120,22 +164,25 @@ impl CrashDirectory {
         let events = &tape.events[..moment.min(tape.events.len())];
         let mut dice = Dice::new(seed);
         let names = surviving_names(&tape, events, &mut dice);
-        let mut synced_until: HashMap<Inode, usize> = HashMap::new();
-        for (at, event) in events.iter().enumerate() {
-            if let Event::SyncFile { inode } = event {
-                synced_until.insert(*inode, at);
+        let mut covered: HashMap<Inode, usize> = HashMap::new();
+        for event in events {
+            if let Event::SyncFile { inode, covers } = event {
+                let until = covered.entry(*inode).or_default();
+                *until = (*until).max(*covers);
             }
         }
         let mut files = tape.base.clone();
         files.resize(tape.inodes, Vec::new());
         for (at, event) in events.iter().enumerate() {
-            if let Event::Change { inode, change } = event {
-                let synced = synced_until.get(inode).is_some_and(|&until| at < until);
-                apply(
-                    &mut files[*inode],
-                    change,
-                    if synced { None } else { Some(&mut dice) },
-                );
+            if let Event::Change {
+                inode,
+                change,
+                through,
+            } = event
+            {
+                let synced = *through || covered.get(inode).is_some_and(|&until| at < until);
+                let dice = if synced { None } else { Some(&mut dice) };
+                change.apply(&mut files[*inode], dice);
             }
         }
         let image = MemDirectory::new();
@@ -148,10 +195,11 @@ impl CrashDirectory {
 
 /// Which names lead to which files after the cut.
 fn surviving_names(tape: &Tape, events: &[Event], dice: &mut Dice) -> BTreeMap<String, Inode> {
-    let synced_until = events
-        .iter()
-        .rposition(|event| matches!(event, Event::SyncDirectory))
-        .unwrap_or(0);
+    let covers = |event: &Event| match event {
+        Event::SyncDirectory { covers } => Some(*covers),
+        _ => None,
+    };
+    let synced_until = events.iter().filter_map(covers).max().unwrap_or(0);
     let mut names = tape.base_names.clone();
     for (at, event) in events.iter().enumerate() {
         let is_entry = matches!(
@@ -181,124 +229,9 @@ fn surviving_names(tape: &Tape, events: &[Event], dice: &mut Dice) -> BTreeMap<S
     names
 }
 
-/// Applies one change whole, or as the dice have it.
-fn apply(file: &mut Vec<u8>, change: &Change, dice: Option<&mut Dice>) {
-    let mut torn = None;
-    if let Some(dice) = dice {
-        match dice.outcome() {
-            Outcome::Kept => {}
-            Outcome::Lost => return,
-            Outcome::Torn => torn = Some(dice),
-        }
-    }
-    match (change, torn) {
-        (Change::Write { offset, bytes }, None) => put(file, *offset, bytes),
-        (Change::Write { offset, bytes }, Some(dice)) => {
-            let mut at = 0;
-            while at < bytes.len() {
-                let position = offset + at as u64;
-                let to_boundary = (SECTOR_BYTES - position % SECTOR_BYTES) as usize;
-                let end = bytes.len().min(at + to_boundary);
-                if dice.flip() {
-                    put(file, position, &bytes[at..end]);
-                }
-                at = end;
-            }
-        }
-        // There is no half of these.
-        (_, Some(_)) => {}
-        (Change::SetLen { len }, None) => file.resize(*len as usize, 0),
-        (Change::Extend { end }, None) => {
-            let len = file.len().max(*end as usize);
-            file.resize(len, 0);
-        }
-        (Change::Punch { offset, len }, None) => {
-            let from = file.len().min(*offset as usize);
-            let to = file.len().min((*offset + *len) as usize);
-            file[from..to].fill(0);
-        }
-    }
-}
-
-fn put(file: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
-    let from = offset as usize;
-    if file.len() < from + bytes.len() {
-        file.resize(from + bytes.len(), 0);
-    }
-    file[from..from + bytes.len()].copy_from_slice(bytes);
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Kept,
-    Lost,
-    Torn,
-}
-
-/// A small generator (splitmix64): the same seed gives the same image on every machine.
-struct Dice {
-    seed: u64,
-    state: u64,
-    /// Of 16: how many changes are kept, and how many are kept or torn.
-    kept: u64,
-    kept_or_torn: u64,
-}
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        let mut dice = Self {
-            seed,
-            state: seed,
-            kept: 0,
-            kept_or_torn: 0,
-        };
-        dice.kept = dice.next() % 16;
-        dice.kept_or_torn = dice.kept + dice.next() % (17 - dice.kept);
-        dice
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn flip(&mut self) -> bool {
-        self.next() >> 63 == 1
-    }
-
-    fn outcome(&mut self) -> Outcome {
-        match self.seed {
-            0 => Outcome::Kept,
-            1 => Outcome::Lost,
-            _ => match self.next() % 16 {
-                roll if roll < self.kept => Outcome::Kept,
-                roll if roll < self.kept_or_torn => Outcome::Torn,
-                _ => Outcome::Lost,
-            },
-        }
-    }
-}
-
 impl Directory for CrashDirectory {
     fn open(&self, name: &str, mode: OpenMode) -> Result<Arc<dyn File>> {
-        let mut tape = self.tape();
-        let inner = self.live.open(name, mode)?;
-        let inode = match tape.names.get(name) {
-            Some(&inode) => inode,
-            None => {
-                let inode = tape.inodes;
-                tape.inodes += 1;
-                tape.names.insert(name.to_owned(), inode);
-                let name = name.to_owned();
-                tape.events.push(Event::Create { name, inode });
-                inode
-            }
-        };
-        let tape = self.tape.clone();
-        Ok(Arc::new(CrashFile { inner, inode, tape }))
+        Ok(Arc::new(self.open_file(name, mode)?))
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -326,12 +259,13 @@ impl Directory for CrashDirectory {
     }
 
     fn sync(&self) -> Result<()> {
-        self.tape().events.push(Event::SyncDirectory);
+        self.sync_returned(self.moments());
         Ok(())
     }
 }
 
-struct CrashFile {
+/// A file whose changes are recorded.
+pub(super) struct CrashFile {
     inner: Arc<dyn File>,
     inode: Inode,
     tape: Arc<Mutex<Tape>>,
@@ -340,11 +274,45 @@ struct CrashFile {
 impl CrashFile {
     /// Does and records a change as one step, so that the record has the order of the effects.
     fn change(&self, change: Change, operation: impl FnOnce(&dyn File) -> Result<()>) -> Result<()> {
+        self.record(change, false, operation)
+    }
+
+    fn record(
+        &self,
+        change: Change,
+        through: bool,
+        operation: impl FnOnce(&dyn File) -> Result<()>,
+    ) -> Result<()> {
         let mut tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
         operation(&*self.inner)?;
         let inode = self.inode;
-        tape.events.push(Event::Change { inode, change });
+        tape.events.push(Event::Change {
+            inode,
+            change,
+            through,
+        });
         Ok(())
+    }
+
+    /// Writes as through `O_DSYNC`: these bytes are durable, and what was written before them is not for that.
+    pub(super) fn write_through(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let copy = bytes.into();
+        self.record(Change::Write { offset, bytes: copy }, true, |file| {
+            file.write_at(bytes, offset)
+        })
+    }
+
+    /// The end of a sync that began at a [moment](CrashDirectory::moments).
+    pub(super) fn sync_returned(&self, covers: usize) {
+        let mut tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
+        let inode = self.inode;
+        tape.events.push(Event::SyncFile { inode, covers });
+    }
+
+    /// How many events of its directory were recorded.
+    pub(super) fn moments(&self) -> usize {
+        let tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
+        tape.events.len()
     }
 }
 
@@ -361,9 +329,7 @@ impl File for CrashFile {
     }
 
     fn sync_data(&self) -> Result<()> {
-        let mut tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
-        let inode = self.inode;
-        tape.events.push(Event::SyncFile { inode });
+        self.sync_returned(self.moments());
         Ok(())
     }
 

@@ -5,21 +5,21 @@
 //! little-endian – magic `Qrec` (4), kind (4), inode (8), offset (8), length (8), path bytes (4), payload bytes (4) – then
 //! the path and the payload. A process may append notes of its own with [`note`].
 //!
-//! What the replay assumes: a sync covers the writes that had returned when it started; a write through `O_DSYNC` syncs its
-//! file; directories themselves are durable when they are made.
+//! What the replay assumes: a sync covers the changes of its file that had returned when it started, whatever descriptor
+//! they were made through; a write through `O_DSYNC` makes its own bytes durable and nothing that was written before;
+//! directories themselves are durable when they are made.
 
 mod event;
 
 pub use event::note;
 
-use super::{CrashDirectory, Directory, File, OpenMode, OsDirectory};
+use super::{CrashDirectory, Directory, File, OpenMode, OsDirectory, crash::CrashFile};
 use event::{Event, NOTE, decode};
 use quintet_core::{Error, ErrorKind, Result};
 use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 /// A replayed recording: at any moment of it, the power can be cut.
@@ -113,17 +113,22 @@ impl Replay {
 }
 
 /// What an inode number stands for at this point of the recording.
-enum Handle {
-    Directory(CrashDirectory),
-    File { file: Arc<dyn File>, waiting: Vec<Step> },
+struct Handle {
+    what: What,
+    /// Syncs in flight: who called, and the moment at which it did.
+    syncs: Vec<(u64, usize)>,
 }
 
-type Change = Box<dyn Fn(&dyn File) -> Result<()>>;
+enum What {
+    Directory(CrashDirectory),
+    File(CrashFile),
+}
 
-/// A step on a file that waits because a sync is in flight that does not cover it.
-enum Step {
-    Change(Change),
-    SyncStarted(u64),
+impl Handle {
+    fn of(what: What) -> Self {
+        let syncs = Vec::new();
+        Self { what, syncs }
+    }
 }
 
 struct State {
@@ -139,19 +144,12 @@ impl State {
         let (offset, length) = (event.offset, event.length);
         match event.kind {
             1 => self.open(event)?,
-            2 => {
-                let bytes = event.payload.to_vec();
-                self.change(event.inode, move |file| file.write_at(&bytes, offset))?;
-            }
-            3 => {
-                if let Some(Handle::File { waiting, .. }) = self.handles.get_mut(&event.inode) {
-                    waiting.push(Step::SyncStarted(offset));
-                }
-            }
-            4 => self.synced(event.inode, offset, length == 1)?,
-            5 => self.change(event.inode, move |file| file.set_len(length))?,
-            6 => self.change(event.inode, move |file| file.allocate(offset, length))?,
-            7 => self.change(event.inode, move |file| file.punch_hole(offset, length))?,
+            2 => self.change(event.inode, |file| file.write_at(event.payload, offset))?,
+            3 => self.sync_started(event.inode, offset),
+            4 => self.sync_returned(event.inode, offset),
+            5 => self.change(event.inode, |file| file.set_len(length))?,
+            6 => self.change(event.inode, |file| file.allocate(offset, length))?,
+            7 => self.change(event.inode, |file| file.punch_hole(offset, length))?,
             8 => {
                 let (directory, from) = self.place(event.path)?;
                 let (_, to) = self.place(event.payload)?;
@@ -160,6 +158,13 @@ impl State {
             9 => {
                 let (directory, name) = self.place(event.path)?;
                 directory.remove(&name)?;
+            }
+            10 => {
+                let liar = self.liar.clone();
+                self.change(event.inode, |file| match liar {
+                    Some(liar) if liar == file.name() => file.write_at(event.payload, offset),
+                    _ => file.write_through(event.payload, offset),
+                })?;
             }
             kind => {
                 return Err(Error::new(
@@ -175,67 +180,46 @@ impl State {
         if event.offset == 1 {
             let path = self.relative(event.path)?;
             let directory = self.directory(path);
-            self.handles.insert(event.inode, Handle::Directory(directory));
+            let handle = Handle::of(What::Directory(directory));
+            self.handles.insert(event.inode, handle);
         } else if event.length == 1 || !self.handles.contains_key(&event.inode) {
             let (directory, name) = self.place(event.path)?;
-            let file = directory.open(&name, OpenMode::Create)?;
-            self.handles.insert(
-                event.inode,
-                Handle::File {
-                    file,
-                    waiting: Vec::new(),
-                },
-            );
+            let file = directory.open_file(&name, OpenMode::Create)?;
+            self.handles.insert(event.inode, Handle::of(What::File(file)));
         }
         Ok(())
     }
 
-    fn change(&mut self, inode: u64, change: impl Fn(&dyn File) -> Result<()> + 'static) -> Result<()> {
-        match self.handles.get_mut(&inode) {
-            Some(Handle::File { file, waiting }) if waiting.is_empty() => change(&**file),
-            Some(Handle::File { waiting, .. }) => {
-                waiting.push(Step::Change(Box::new(change)));
-                Ok(())
-            }
+    fn change(&mut self, inode: u64, change: impl FnOnce(&CrashFile) -> Result<()>) -> Result<()> {
+        match self.handles.get(&inode).map(|handle| &handle.what) {
+            Some(What::File(file)) => change(file),
             _ => Ok(()),
         }
     }
 
-    /// A sync has returned: what had been written when it started is durable, what came later still is not.
-    fn synced(&mut self, inode: u64, token: u64, whole: bool) -> Result<()> {
-        match self.handles.get_mut(&inode) {
-            Some(Handle::Directory(directory)) => directory.sync(),
-            Some(Handle::File { file, waiting }) => {
-                let started = |step: &Step| matches!(step, Step::SyncStarted(other) if *other == token);
-                let start = if whole {
-                    None
-                } else {
-                    waiting.iter().position(started)
-                };
-                if let Some(start) = start {
-                    waiting.remove(start);
-                }
-                let covered = if whole { waiting.len() } else { start.unwrap_or(0) };
-                let mut open_syncs = Vec::new();
-                for step in waiting.drain(..covered) {
-                    match step {
-                        Step::Change(change) => change(&**file)?,
-                        Step::SyncStarted(other) => open_syncs.push(other),
-                    }
-                }
-                if self.liar.as_deref() != Some(file.name()) {
-                    file.sync_data()?;
-                }
-                // Syncs that started earlier and are still in flight cover nothing that is left.
-                waiting.splice(0..0, open_syncs.into_iter().map(Step::SyncStarted));
-                while let Some(Step::Change(_)) = waiting.first() {
-                    if let Step::Change(change) = waiting.remove(0) {
-                        change(&**file)?;
-                    }
-                }
-                Ok(())
-            }
-            None => Ok(()),
+    /// What was recorded by now is what the sync will cover.
+    fn sync_started(&mut self, inode: u64, caller: u64) {
+        if let Some(handle) = self.handles.get_mut(&inode) {
+            let now = match &handle.what {
+                What::Directory(directory) => directory.moments(),
+                What::File(file) => file.moments(),
+            };
+            handle.syncs.push((caller, now));
+        }
+    }
+
+    fn sync_returned(&mut self, inode: u64, caller: u64) {
+        let Some(handle) = self.handles.get_mut(&inode) else {
+            return;
+        };
+        let Some(at) = handle.syncs.iter().position(|(other, _)| *other == caller) else {
+            return;
+        };
+        let (_, covers) = handle.syncs.remove(at);
+        match &handle.what {
+            What::Directory(directory) => directory.sync_returned(covers),
+            What::File(file) if self.liar.as_deref() == Some(file.name()) => {}
+            What::File(file) => file.sync_returned(covers),
         }
     }
 
@@ -295,8 +279,12 @@ mod tests {
 
     /// The file `a` as an image with everything unsynced lost shows it.
     fn left(replay: &Replay) -> Option<Vec<u8>> {
+        left_with(replay, 1)
+    }
+
+    fn left_with(replay: &Replay, seed: u64) -> Option<Vec<u8>> {
         let target = tempfile::tempdir().unwrap();
-        replay.image(replay.moments(), 1, target.path()).unwrap();
+        replay.image(replay.moments(), seed, target.path()).unwrap();
         fs::read(target.path().join("d/a")).ok()
     }
 
@@ -305,7 +293,8 @@ mod tests {
         let mut tape = [
             event(1, 1, 1, 0, "/r/d", b""),
             event(1, 7, 0, 1, "/r/d/a", b""),
-            event(4, 1, 0, 0, "", b""),
+            event(3, 1, 5, 0, "", b""),
+            event(4, 1, 5, 0, "", b""),
             event(2, 7, 0, 3, "", b"one"),
             event(3, 7, 99, 0, "", b""),
             event(2, 7, 3, 3, "", b"two"),
@@ -316,11 +305,53 @@ mod tests {
         tape.extend(event(4, 7, 99, 0, "", b""));
         let after = Replay::of(&tape, Path::new("/r")).unwrap();
         assert_eq!(left(&after).unwrap(), b"one");
-        tape.extend(event(4, 7, 0, 1, "", b""));
+        assert_eq!(
+            left_with(&after, 0).unwrap(),
+            b"onetwo",
+            "it may be there all the same"
+        );
+        tape.extend(event(3, 7, 98, 0, "", b""));
+        tape.extend(event(4, 7, 98, 0, "", b""));
         assert_eq!(
             left(&Replay::of(&tape, Path::new("/r")).unwrap()).unwrap(),
             b"onetwo"
         );
+    }
+
+    #[test]
+    fn a_write_through_covers_itself_and_not_what_came_before() {
+        let made = [
+            event(1, 1, 1, 0, "/r/d", b""),
+            event(1, 7, 0, 1, "/r/d/a", b""),
+            event(3, 1, 5, 0, "", b""),
+            event(4, 1, 5, 0, "", b""),
+        ]
+        .concat();
+        let through = [
+            event(2, 7, 0, 3, "", b"one"),
+            event(10, 7, 3, 3, "", b"two"),
+            event(2, 7, 6, 5, "", b"three"),
+        ]
+        .concat();
+        let tape = [made, through].concat();
+        let replay = Replay::of(&tape, Path::new("/r")).unwrap();
+        assert_eq!(left(&replay).unwrap(), b"\0\0\0two");
+        let lied = Replay::without_syncs_of(&tape, Path::new("/r"), Some("a")).unwrap();
+        assert_eq!(left(&lied).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_sync_of_the_directory_covers_the_entries_from_before_it_was_called() {
+        let tape = [
+            event(1, 1, 1, 0, "/r/d", b""),
+            event(3, 1, 5, 0, "", b""),
+            event(1, 7, 0, 1, "/r/d/a", b""),
+            event(4, 1, 5, 0, "", b""),
+        ]
+        .concat();
+        let replay = Replay::of(&tape, Path::new("/r")).unwrap();
+        assert_eq!(left(&replay), None);
+        assert!(left_with(&replay, 0).is_some());
     }
 
     #[test]
