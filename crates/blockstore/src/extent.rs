@@ -5,8 +5,13 @@ use quintet_core::Result;
 use quintet_log::File;
 use std::sync::Arc;
 
-/// The bytes of one stored block. While it lives they are not overwritten, even when the block is deleted meanwhile; so a
-/// reader that holds it for long keeps deleted space from being reused. May be read and dropped on any thread.
+/// The bytes of one stored block. While it lives they are not overwritten, even when the block is deleted meanwhile. May be
+/// read and dropped on any thread.
+///
+/// So one that is kept keeps the space of **every** block that is deleted after it was found, however long: the store cannot
+/// take it back, because it cannot know that its holder has read the last byte. The port's are bounded by its write time-out.
+/// A program that takes extents itself bounds them itself: copy out what is needed later, and watch
+/// [`Stats::held_by_readers_ms`](crate::Stats::held_by_readers_ms), which grows while one is forgotten.
 pub struct Extent {
     digest: Digest,
     record: Record,

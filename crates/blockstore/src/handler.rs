@@ -107,6 +107,10 @@ impl BlockHandler {
             written_bytes: held_bytes - pooled_bytes,
             quarantined_blocks: self.quarantine.blocks(),
             quarantined_bytes: self.quarantine.bytes(),
+            held_by_readers_ms: self.quarantine.held_since().map_or(0, |since| {
+                let held = self.clock.now().saturating_duration_since(since);
+                u64::try_from(held.as_millis()).unwrap_or(u64::MAX)
+            }),
             largest_free_bytes: buddy.largest_free().map_or(0, SizeClass::size_bytes),
             classes: buddy.classes(),
             log_records: log.appended_records,

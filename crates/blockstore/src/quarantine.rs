@@ -5,7 +5,7 @@
 //! no reader that found the old record still reads. Groups pass in commit order, so each gate is a queue.
 
 use crate::epoch::{Epochs, Tag};
-use quintet_core::{BlockAddress, Seq};
+use quintet_core::{BlockAddress, Clock, Seq};
 use std::{collections::VecDeque, time::Instant};
 
 struct Retired {
@@ -22,6 +22,8 @@ pub(crate) struct Quarantine {
     retired: VecDeque<Retired>,
     /// Since when a release waits for a sync at least: that of the first one, or the last time that a sync was asked for.
     unsynced_since: Option<Instant>,
+    /// The oldest block that waits for nothing but readers, by its tag, and since when it was seen to.
+    held: Option<(Tag, Instant)>,
     blocks: u64,
     bytes: u64,
 }
@@ -54,9 +56,16 @@ impl Quarantine {
         }
     }
 
-    /// Hands every block that may be overwritten to `free`.
-    pub(crate) fn drain(&mut self, synced: Seq, epochs: &Epochs, mut free: impl FnMut(BlockAddress)) {
-        if self.retired.front().is_none_or(|oldest| oldest.seq > synced) {
+    /// Hands every block that may be overwritten to `free`. Reads the clock when one is left that only readers hold.
+    pub(crate) fn drain(
+        &mut self,
+        synced: Seq,
+        epochs: &Epochs,
+        clock: &dyn Clock,
+        mut free: impl FnMut(BlockAddress),
+    ) {
+        if !self.waits_for_readers(synced) {
+            self.held = None;
             return;
         }
         let horizon = epochs.horizon();
@@ -68,6 +77,17 @@ impl Quarantine {
                 free(address);
             }
         }
+        let held = self.retired.front().filter(|oldest| oldest.seq <= synced);
+        self.held = match (held, self.held) {
+            (Some(oldest), Some((tag, since))) if oldest.tag == tag => Some((tag, since)),
+            (Some(oldest), _) => Some((oldest.tag, clock.now())),
+            (None, _) => None,
+        };
+    }
+
+    /// Since when some block has waited for nothing but readers. `None` = none does.
+    pub(crate) fn held_since(&self) -> Option<Instant> {
+        self.held.map(|(_, since)| since)
     }
 
     pub(crate) const fn blocks(&self) -> u64 {
@@ -102,12 +122,58 @@ impl Quarantine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quintet_core::SizeClass;
+    use quintet_core::{SizeClass, fake::ManualClock};
+    use std::time::Duration;
 
     fn drained(quarantine: &mut Quarantine, synced: u64, epochs: &Epochs) -> Vec<u64> {
+        drained_at(quarantine, synced, epochs, &ManualClock::new())
+    }
+
+    fn drained_at(
+        quarantine: &mut Quarantine,
+        synced: u64,
+        epochs: &Epochs,
+        clock: &ManualClock,
+    ) -> Vec<u64> {
         let mut numbers = Vec::new();
-        quarantine.drain(Seq(synced), epochs, |address| numbers.push(address.number));
+        quarantine.drain(Seq(synced), epochs, clock, |address| numbers.push(address.number));
         numbers
+    }
+
+    #[test]
+    fn what_only_readers_hold_is_timed_from_when_it_was_first_seen_to() {
+        let epochs = Epochs::new(1);
+        let reader = epochs.register().unwrap();
+        let (clock, mut quarantine) = (ManualClock::new(), Quarantine::default());
+        let address = |number| BlockAddress {
+            class: SizeClass::SMALLEST,
+            number,
+        };
+        let (first, start) = (reader.pin(), clock.now());
+        quarantine.committed(Seq(1), vec![address(1)], start);
+        quarantine.retire(Seq(1), &epochs);
+        assert!(drained_at(&mut quarantine, 0, &epochs, &clock).is_empty());
+        assert_eq!(quarantine.held_since(), None, "it waits for a sync too");
+        clock.advance(Duration::from_secs(1));
+        let held = clock.now();
+        for _ in 0..2 {
+            assert!(drained_at(&mut quarantine, 1, &epochs, &clock).is_empty());
+            assert_eq!(quarantine.held_since(), Some(held));
+            clock.advance(Duration::from_secs(5));
+        }
+        let second = reader.pin();
+        quarantine.committed(Seq(2), vec![address(2)], clock.now());
+        quarantine.retire(Seq(2), &epochs);
+        drop(first);
+        assert_eq!(drained_at(&mut quarantine, 2, &epochs, &clock), [1]);
+        assert_eq!(
+            quarantine.held_since(),
+            Some(clock.now()),
+            "another block's time begins anew"
+        );
+        drop(second);
+        assert_eq!(drained_at(&mut quarantine, 2, &epochs, &clock), [2]);
+        assert_eq!(quarantine.held_since(), None);
     }
 
     #[test]

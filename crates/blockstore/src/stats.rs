@@ -34,6 +34,9 @@ pub struct Stats {
     pub quarantined_blocks: u64,
     /// Their bytes.
     pub quarantined_bytes: u64,
+    /// How long some of them has waited for nothing but readers that began before its release, in milliseconds; 0 = none
+    /// does. What keeps growing is an [`Extent`](crate::Extent) that nobody drops.
+    pub held_by_readers_ms: u64,
     /// The largest free block in the file, in bytes; 0 = none.
     pub largest_free_bytes: u64,
     /// Free and taken blocks by class, smallest first.

@@ -97,10 +97,11 @@ impl BlockHandler {
             space,
             table,
             shared,
+            clock,
             ..
         } = self;
         quarantine.retire(table.visible(), &shared.epochs);
-        quarantine.drain(table.synced(), &shared.epochs, |address| {
+        quarantine.drain(table.synced(), &shared.epochs, &**clock, |address| {
             let freed = space.release(address);
             debug_assert!(freed.is_ok(), "a block in quarantine is taken: {freed:?}");
         });

@@ -153,6 +153,12 @@ fn space(text: &mut Exposition, stats: &Stats) {
         text.family(name, Kind::Gauge, help);
         text.sample(name, Kind::Gauge, "", value);
     }
+    text.family(
+        "held_by_readers_seconds",
+        Kind::Gauge,
+        "How long some deleted block has waited for nothing but readers.",
+    );
+    text.seconds("held_by_readers_seconds", stats.held_by_readers_ms * 1_000_000);
     type Read = fn(&crate::buddy::ClassUse) -> u64;
     let by_class: [(&str, &str, Read); 2] = [
         (

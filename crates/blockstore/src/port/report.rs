@@ -156,6 +156,7 @@ fn space(json: &mut Json, stats: &Stats) {
         ("written_bytes", stats.written_bytes),
         ("quarantined_blocks", stats.quarantined_blocks),
         ("quarantined_bytes", stats.quarantined_bytes),
+        ("held_by_readers_ms", stats.held_by_readers_ms),
     ]);
     json.key("classes");
     json.array(SizeClass::COUNT, |json, at| {

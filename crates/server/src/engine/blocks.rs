@@ -289,6 +289,7 @@ impl Engine for BlocksEngine {
             "free_bytes": stats.free_bytes,
             "pooled_bytes": stats.pooled_bytes,
             "quarantined_bytes": stats.quarantined_bytes,
+            "held_by_readers_ms": stats.held_by_readers_ms,
             "log_records": stats.log_records,
             "log_syncs": stats.log_syncs,
         })
