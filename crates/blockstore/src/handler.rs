@@ -37,6 +37,8 @@ pub struct BlockHandler {
     staged: Vec<Staged>,
     /// The last block was released: pools give their blocks back as soon as quarantine has.
     emptied: bool,
+    /// How far the log was when `durable` last looked for blocks to free.
+    reclaimed: Seq,
 }
 
 /// What the handler shares with workers and readers of statistics.
@@ -77,6 +79,7 @@ impl BlockHandler {
             locks: opened.locks,
             staged: Vec::new(),
             emptied: false,
+            reclaimed: Seq(0),
         };
         handler.publish();
         handler
@@ -337,9 +340,13 @@ impl MessageHandler<BlockMessage> for BlockHandler {
     }
 
     fn durable(&mut self) -> Result<Seq> {
-        let durable = self.table.durable();
-        self.reclaim();
-        durable
+        let durable = self.table.durable()?;
+        // Asked with every look for work, so only news is worth a walk through quarantine and pools.
+        if durable != self.reclaimed {
+            self.reclaimed = durable;
+            self.reclaim();
+        }
+        Ok(durable)
     }
 
     fn maintain(&mut self, _budget: Budget) -> Option<Deadline> {

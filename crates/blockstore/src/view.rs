@@ -77,17 +77,20 @@ impl View {
 /// cache may have dropped such a range since; then the send reads it again, and an error of the disk cuts the connection.
 #[cfg(feature = "port")]
 pub(crate) struct Loaded {
-    /// Offset and length by the offset's low bits; a length of 0 is nothing.
+    /// Offset and length by a hash of the offset; a length of 0 is nothing.
     ranges: Box<[(u64, usize)]>,
 }
 
 #[cfg(feature = "port")]
 impl Loaded {
-    /// A power of two; 64 KiB of memory.
-    const RANGES: usize = 4096;
+    const BITS: u32 = 13;
+    /// 128 KiB of memory.
+    const RANGES: usize = 1 << Self::BITS;
 
+    /// Fibonacci hashing: blocks of every size are spread over all places, neighbours over different ones.
     fn slot(offset_bytes: u64) -> usize {
-        (offset_bytes / UNIT_BYTES) as usize % Self::RANGES
+        let hash = (offset_bytes / UNIT_BYTES).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (hash >> (u64::BITS - Self::BITS)) as usize
     }
 
     fn has(&self, offset_bytes: u64, len: usize) -> bool {
@@ -150,6 +153,21 @@ impl AsRef<[u8]> for MappedPart {
 mod tests {
     use super::*;
     use quintet_log::{Directory, MemDirectory, OpenMode, OsDirectory};
+
+    #[cfg(feature = "port")]
+    #[test]
+    fn what_was_loaded_lately_is_remembered_for_blocks_of_every_size() {
+        for (len, blocks) in [(4096_usize, 2048_u64), (64 << 10, 2048), (512 << 10, 2048)] {
+            let mut loaded = Loaded::default();
+            (0..blocks).for_each(|at| loaded.note(at * len as u64, len));
+            let known = (0..blocks).filter(|at| loaded.has(at * len as u64, len)).count() as u64;
+            assert!(
+                known > blocks * 9 / 10,
+                "{known} of {blocks} blocks of {len} bytes"
+            );
+            assert!(!loaded.has(0, len + 1) && !loaded.has(blocks * len as u64, len));
+        }
+    }
 
     #[test]
     fn a_map_shows_what_is_written_after_it_was_made_and_a_file_without_handle_has_none() {
