@@ -35,6 +35,9 @@ enum Bench {
         /// Every number of connections, size and durability: takes an hour.
         #[arg(long)]
         full: bool,
+        /// Only the tables whose title contains this, such as `GET 64 KiB` or `In process`.
+        #[arg(long, default_value = "")]
+        only: String,
         /// A directory on the disk to measure; a temporary one is made in it.
         #[arg(long, default_value = "target")]
         dir: PathBuf,
@@ -139,8 +142,9 @@ fn main() -> anyhow::Result<()> {
         Bench::Blocks {
             repetitions,
             full,
+            only,
             dir,
-        } => blocks::run(&blocks::Effort::full(repetitions, full), &dir)?,
+        } => blocks::run(&blocks::Effort::full(repetitions, full), &only, &dir)?,
         Bench::ServeBlocks {
             dir,
             backend,
@@ -171,7 +175,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Smoke => {
             let queues = queue::run(&queue::Effort::smoke())?;
             queue::expect_every_row(&queues)?;
-            let stores = blocks::run(&blocks::Effort::smoke(), Path::new("target"))?;
+            let stores = blocks::run(&blocks::Effort::smoke(), "", Path::new("target"))?;
             blocks::expect_every_row(&stores)?;
             let transactions = stm::run(&stm::Effort::smoke(), None)?;
             stm::expect_every_row(&transactions)?;

@@ -15,7 +15,7 @@ const MAY_BE_UNSAFE: [(&str, &str); 8] = [
         "io_uring hands buffers to the kernel",
     ),
     (
-        "crates/blockstore/src/device/uring",
+        "crates/bench/src/blocks/ways/ring",
         "io_uring hands buffers to the kernel",
     ),
     (

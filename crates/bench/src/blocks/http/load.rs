@@ -4,6 +4,7 @@
 use anyhow::{Context, bail, ensure};
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use quintet_core::AlignedBuffer;
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::SocketAddr,
@@ -47,7 +48,8 @@ pub(super) struct Load<'a> {
     requests: &'a Requests,
     /// All of a body but its beginning.
     filler: Vec<u8>,
-    buffer: Vec<u8>,
+    /// Aligned: the kernel copies into others several times slower, which would hide differences between servers.
+    buffer: AlignedBuffer,
     /// Grows with every PUT; begins anew at each start of the program, in another place each time.
     next_number: u128,
     pick: u64,
@@ -102,7 +104,7 @@ impl<'a> Load<'a> {
             connections,
             requests,
             filler: super::filler(requests.block_bytes.saturating_sub(UNIQUE_BYTES)),
-            buffer: vec![0; 256 << 10],
+            buffer: AlignedBuffer::zeroed(256 << 10),
             next_number: since << 32,
             pick: 1,
         })

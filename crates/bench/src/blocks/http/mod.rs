@@ -87,12 +87,17 @@ impl Figures {
     }
 }
 
-/// Measures and renders every table. Files live in directories below `dir`.
+/// Measures and renders every table whose title contains `only`; `None` = there is none. Files live in directories below
+/// `dir`.
 ///
 /// # Errors
 /// When a subject does not do what is being timed.
-pub(super) fn run(effort: Effort, dir: &Path) -> anyhow::Result<String> {
-    let (tables, absent) = plan::tables(effort);
+pub(super) fn run(effort: Effort, only: &str, dir: &Path) -> anyhow::Result<Option<String>> {
+    let (mut tables, absent) = plan::tables(effort);
+    tables.retain(|table| table.title.contains(only));
+    if tables.is_empty() {
+        return Ok(None);
+    }
     let rows: usize = tables.iter().map(|table| table.rows.len()).sum();
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}, {eta} left: {msg}")?;
     let bar = ProgressBar::new((rows * effort.repetitions) as u64).with_style(style);
@@ -114,7 +119,7 @@ pub(super) fn run(effort: Effort, dir: &Path) -> anyhow::Result<String> {
         measured.push(runs);
     }
     bar.finish_and_clear();
-    Ok(report::render(&tables, &measured, &absent))
+    Ok(Some(report::render(&tables, &measured, &absent)))
 }
 
 /// Runs one row once.
@@ -165,7 +170,7 @@ fn measure(row: &Row, window: Duration, dir: &Path) -> anyhow::Result<Figures> {
 }
 
 /// Bytes without a pattern, always the same.
-fn filler(len: usize) -> Vec<u8> {
+pub(super) fn filler(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     (0..len.div_ceil(8))
         .flat_map(|_| {

@@ -181,6 +181,8 @@ fn durable(size: Size, count: usize, present: &[Kind]) -> Table {
 fn tail() -> Table {
     let kind = Kind::Epoll(Durability::Full);
     let (alone, beside) = (server(kind, Size(4), 32, 0), server(kind, Size(4), 32, 32));
+    // What 32 more connections cost by themselves on a core that is busy already.
+    let more = server(kind, Size(4), 64, 0);
     Table {
         title: "GET 4 KiB, 32 connections, and what 32 that PUT at full durability cost them".to_owned(),
         rows: vec![
@@ -191,6 +193,10 @@ fn tail() -> Table {
             Row {
                 name: "GETs beside PUTs".to_owned(),
                 ..beside
+            },
+            Row {
+                name: "GETs beside 32 more GETs".to_owned(),
+                ..more
             },
         ],
         aim: Some(Aim::TailWithin(2.0)),
