@@ -1,4 +1,6 @@
-//! One system call a block.
+//! One system call a block, and one for a flush: what the block store does today.
+//!
+//! From and to one page-aligned buffer, so that the kernel's copies run at their full speed. Called by `ways` alone.
 
 use super::{Job, Way};
 use quintet_core::AlignedBuffer;
