@@ -26,6 +26,7 @@ Runs every stage, or the one named:
   blocks  the block store on a simulated disk: the same              (N random cases of each property)
   vectors the vector store: power cuts and failing I/O on a simulated disk, kill -9 on a
           real directory, random histories                           (N images and cases, N / 20 rounds)
+  million a million points are inserted, counted, found, there after opening again
   stm     contexts: the same, kill -9, readers beside writers        (N / 20 rounds of each)
   tree    the tree, killed with -9 under load and opened again       (N / 20 rounds)
   kill    the server, killed with -9 under load and started again    (N / 20 rounds at each durability)
@@ -54,7 +55,7 @@ struct Stage {
     work: Work,
 }
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage {
         name: "log",
         work: Work::Tests {
@@ -74,6 +75,13 @@ const STAGES: [Stage; 8] = [
         work: Work::Tests {
             package: "quintet-shard",
             filter: "crash",
+        },
+    },
+    Stage {
+        name: "million",
+        work: Work::Tests {
+            package: "quintet-shard",
+            filter: "inserts_are_as_many_points",
         },
     },
     Stage {
@@ -139,7 +147,8 @@ fn run_tests(steps: &mut Steps, stage: &str, package: &str, filter: &str, cases:
     tests.arg("--nocapture");
     tests
         .env("PROPTEST_CASES", cases.to_string())
-        .env("CRASH_ROUNDS", cases.div_ceil(20).to_string());
+        .env("CRASH_ROUNDS", cases.div_ceil(20).to_string())
+        .env("CRASH_POINTS", "1000000");
     steps.run(&format!("{stage}, {selected} tests, {cases} cases"), &mut tests)
 }
 

@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A graph that has not grown for so long is built.
-const QUIET: Duration = Duration::from_millis(500);
+/// A graph that has not grown for so long will not: the slowest step takes seconds.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// The settings of every graph here: links a point, candidates while building and searching.
 pub(super) const LINKS: usize = 16;
@@ -114,9 +114,12 @@ fn fill(set: &Set) -> Result<(VectorStore, VectorClient, Facts)> {
     for first in (0..set.rows()).step_by(1000) {
         client.upsert(COLLECTION, set.points(first..(first + 1000).min(set.rows())))?;
     }
-    // The open block stays out of the graph, so it is built when nothing has come to it for a while.
+    // The open block stays out of the graph, and has at most this many points.
+    let row_bytes = set.dimension.next_multiple_of(16) * size_of::<f32>();
+    let open_points = (block_bytes / row_bytes).clamp(16, 4096) as u64;
     let (mut indexed, mut grew) = (0, Instant::now());
-    while indexed == 0 || grew.elapsed() < QUIET {
+    while indexed + open_points < set.rows() as u64 {
+        ensure!(grew.elapsed() < STUCK, "the graph stays at {indexed} points");
         thread::yield_now();
         let now = client.info(COLLECTION)?.indexed;
         if now > indexed {

@@ -16,6 +16,9 @@ use std::{
     },
 };
 
+/// How much room is made beyond what is needed, at most: a shard does nothing else meanwhile.
+const MOST_SPARE_BYTES: u64 = 4 << 20;
+
 const ALIVE: u8 = 0;
 const DROPPED: u8 = 1;
 const UNKNOWN: u8 = 2;
@@ -175,11 +178,12 @@ impl Collection {
         self.claimed_bytes(needed_bytes) > self.spec.budget_bytes
     }
 
-    /// Whether blocks are to go on moving once there was not enough room: until an eighth of the budget is free, so that not
-    /// every batch has to.
+    /// Whether blocks are to go on moving once there was not enough room: until there is some to spare, so that not every
+    /// batch has to.
     pub(crate) fn is_tight_for(&self, needed_bytes: u64) -> bool {
         let budget_bytes = self.spec.budget_bytes;
-        self.claimed_bytes(needed_bytes) > budget_bytes - budget_bytes / 8
+        let spare_bytes = (budget_bytes / 8).min(MOST_SPARE_BYTES);
+        self.claimed_bytes(needed_bytes) > budget_bytes - spare_bytes
     }
 
     /// Whether moving blocks could make room for so many bytes.

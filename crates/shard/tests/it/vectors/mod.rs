@@ -5,6 +5,7 @@ mod cold;
 mod crash;
 mod embeddings;
 mod index;
+mod million;
 mod refusals;
 mod use_cases;
 

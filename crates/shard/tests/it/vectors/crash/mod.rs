@@ -13,6 +13,6 @@ pub(super) fn cases(few: u32) -> u32 {
     from_environment("PROPTEST_CASES", few)
 }
 
-fn from_environment(name: &str, otherwise: u32) -> u32 {
+pub(super) fn from_environment(name: &str, otherwise: u32) -> u32 {
     std::env::var(name).map_or(otherwise, |text| text.parse().expect("a whole number"))
 }
