@@ -267,6 +267,8 @@ impl Engine for VectorsEngine {
                 json!({
                     "queue_depth": shard.queue_depth,
                     "messages": shard.messages,
+                    "batches": shard.batches,
+                    "largest_batch": shard.largest_batch,
                     "busy_share": shard.busy_share,
                     "restarts": shard.restarts,
                     "round_trip_p99_ns": shard.round_trip_p99_ns,

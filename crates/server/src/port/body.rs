@@ -84,10 +84,19 @@ impl Body {
         text.map_err(|error| Problem::invalid(format!("the body is not text in UTF-8: {error}")))
     }
 
-    /// The body as JSON. Fields that are not known are refused where the type says so.
+    /// The body as JSON. Fields that are not known are refused where the type says so; an error names the place, such as
+    /// `points[3].vector[0]`.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.bytes)
-            .map_err(|error| Problem::invalid(format!("the body is not what is expected here: {error}")))
+        serde_json::from_slice(&self.bytes).map_err(|error| {
+            // Read again to learn where: what is right is read only once.
+            let json = &mut serde_json::Deserializer::from_slice(&self.bytes);
+            let place = serde_path_to_error::deserialize::<_, T>(json).err();
+            let place = place
+                .map(|error| error.path().to_string())
+                .filter(|path| path != "." && path != "?");
+            let place = place.map_or_else(String::new, |path| format!("{path}: "));
+            Problem::invalid(format!("the body is not what is expected here: {place}{error}"))
+        })
     }
 }
 

@@ -30,5 +30,7 @@ mod settings;
 #[cfg(feature = "tree")]
 mod tree;
 mod upkeep;
+#[cfg(feature = "shard")]
+mod vector_routes;
 #[cfg(feature = "stm")]
 mod workflows;

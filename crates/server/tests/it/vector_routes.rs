@@ -1,0 +1,232 @@
+//! `/v1/vectors` from outside: one client's whole job, and every bad input told by its field and its point, with nothing of
+//! a refused batch stored.
+
+use crate::{
+    api::{api, json_of},
+    client::call,
+    process::Server,
+};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+fn started() -> (tempfile::TempDir, Server) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start_with(dir.path(), &["--without", "blocks,kv,stm,tree"], &[]);
+    (dir, server)
+}
+
+fn ask(at: SocketAddr, method: &str, path: &str, body: Value) -> Value {
+    let (status, answer) = api(at, method, path, body);
+    assert!(status < 300, "{method} {path}: {answer}");
+    answer
+}
+
+#[test]
+fn a_client_stores_finds_filters_pages_deletes_and_drops() {
+    let (_dir, server) = started();
+    let at = server.api();
+    let spec = json!({"dimension": 3, "metric": "cosine", "budget_bytes": 1 << 20});
+    assert_eq!(api(at, "PUT", "/v1/vectors/c", spec).0, 201);
+    let points: Vec<Value> = (0..20)
+        .map(|n| json!({"id": n, "vector": [1, n, 0], "payload": {"even": n % 2 == 0}}))
+        .chain([json!({"id": "home", "vector": [0, 0, 2]})])
+        .collect();
+    let stored = ask(at, "PUT", "/v1/vectors/c/points", json!({"points": points}));
+    assert_eq!(stored, json!({"stored": 21}));
+    let search = |body: Value| ask(at, "POST", "/v1/vectors/c/search", body);
+    let found = search(json!({"vector": [0, 0, 1], "k": 1, "exact": true, "with": ["vector"]}));
+    assert_eq!(
+        found,
+        json!({"hits": [{"id": "home", "score": 1.0, "vector": [0.0, 0.0, 2.0]}]})
+    );
+    let filter = json!({"field": "even", "equal": false});
+    let search_odd = json!({"vector": [1, 0, 0], "k": 2, "filter": filter, "with": ["payload"]});
+    let found = search(search_odd);
+    for (hit, id) in found["hits"].as_array().expect("hits").iter().zip([1_u32, 3]) {
+        assert_eq!(
+            (&hit["id"], &hit["payload"]),
+            (&json!(id), &json!({"even": false})),
+            "{found}"
+        );
+        let wanted = 1.0 / f64::from(1 + id * id).sqrt();
+        assert!(
+            hit["score"]
+                .as_f64()
+                .is_some_and(|score| (score - wanted).abs() < 1e-6),
+            "{found}"
+        );
+    }
+    // More than there are: all there are.
+    let found = search(json!({"vectors": [[1, 0, 0], [0, 1, 0]], "k": 100}));
+    assert_eq!(found.as_array().map(Vec::len), Some(2));
+    assert_eq!(found[1]["hits"].as_array().map(Vec::len), Some(21));
+    assert_eq!(
+        (&found[0]["hits"][0]["id"], &found[1]["hits"][0]["id"]),
+        (&json!(0), &json!(19))
+    );
+    let info = ask(at, "GET", "/v1/vectors/c", Value::Null);
+    assert_eq!(
+        (&info["count"], &info["dimension"], &info["cold_bytes"]),
+        (&json!(21), &json!(3), &json!(0))
+    );
+    let deleted = ask(
+        at,
+        "POST",
+        "/v1/vectors/c/delete",
+        json!({"ids": ["home", 3, 99]}),
+    );
+    assert_eq!(deleted, json!({"deleted": 2}));
+    let page = ask(at, "POST", "/v1/vectors/c/scroll", json!({"after": 17}));
+    assert_eq!(page, json!({"points": [{"id": 18}, {"id": 19}]}));
+    ask(at, "DELETE", "/v1/vectors/c", Value::Null);
+    assert_eq!(api(at, "GET", "/v1/vectors/c", Value::Null).0, 404);
+    server.stop();
+}
+
+#[test]
+fn every_bad_input_is_told_by_its_field_and_its_point() {
+    let (_dir, server) = started();
+    let at = server.api();
+    ask(
+        at,
+        "PUT",
+        "/v1/vectors/c",
+        json!({"dimension": 2, "metric": "cosine"}),
+    );
+    ask(
+        at,
+        "PUT",
+        "/v1/vectors/c/points",
+        json!({"points": [{"id": 1, "vector": [1, 1]}]}),
+    );
+    let long = "x".repeat(70_000);
+    let batch = |second: Value| json!({"points": [{"id": 7, "vector": [1, 2]}, second]}).to_string();
+    let points = [
+        (
+            batch(json!({"id": 8, "vector": [1, 2, 3]})),
+            "points[1] (id 8): vector: 3 numbers; the collection has dimension 2",
+        ),
+        (
+            batch(json!({"id": 8, "vector": []})),
+            "points[1] (id 8): vector: 0 numbers",
+        ),
+        (
+            batch(json!({"id": "eight"})),
+            "points[1] (id \"eight\"): vector: 0 numbers",
+        ),
+        (
+            batch(json!({"id": 8, "vector": [1, 1e39]})),
+            "points[1].vector[1]: number out of range",
+        ),
+        (
+            batch(json!({"id": 8, "vector": [0, 0]})),
+            "points[1] (id 8): vector: its length",
+        ),
+        (
+            batch(json!({"id": 7, "vector": [3, 4]})),
+            "points[1] (id 7): id: it occurs twice",
+        ),
+        (
+            batch(json!({"id": "", "vector": [3, 4]})),
+            "points[1] (id \"\"): id: 0 bytes",
+        ),
+        (
+            batch(json!({"id": 8, "vector": [3, 4], "payload": {"text": long}})),
+            "points[1] (id 8): payload: 70011 bytes; at most 65536",
+        ),
+        (batch(json!({"id": -1, "vector": [3, 4]})), "points[1].id"),
+        (batch(json!({"id": 8, "vector": ["a", 4]})), "points[1].vector[0]"),
+        (batch(json!({"id": 8, "vector": [3, 4], "colour": 1})), "colour"),
+        (
+            r#"{"points":[{"id":7,"vector":[1,2]},{"id":8,"vector":[NaN,1]}]}"#.to_owned(),
+            "points[1].vector[0]",
+        ),
+    ];
+    let points = points.map(|(body, says)| ("PUT", "/v1/vectors/c/points", body, says));
+    let search = |body: Value, says| ("POST", "/v1/vectors/c/search", body.to_string(), says);
+    let searches = [
+        search(
+            json!({"vector": [1], "k": 1}),
+            "vector: query 0: 1 numbers; the collection has dimension 2",
+        ),
+        search(
+            json!({"vectors": [[1, 2], [1, 1e39]], "k": 1}),
+            "vectors[1][1]: number out of range",
+        ),
+        search(json!({"vector": [], "k": 1}), "vector: query 0: 0 numbers"),
+        search(json!({"vectors": [], "k": 1}), "vectors: 0 queries"),
+        search(json!({"k": 1}), "one of `vector` and `vectors`"),
+        search(json!({"vector": [1, 2], "k": 0}), "k: 0; 1 to 10000"),
+        search(json!({"vector": [1, 2], "k": 10_001}), "k: 10001; 1 to 10000"),
+        search(json!({"vector": [1, 2], "k": -1}), "k"),
+        search(json!({"vector": [1, 2], "k": 1, "ef": 0}), "ef: 0"),
+        search(json!({"vector": [1, 2], "k": 1, "filter": {"near": 1}}), "filter"),
+        search(json!({"vector": [1, 2], "k": 1, "with": ["score"]}), "with"),
+    ];
+    let collections = [
+        (json!({"dimension": 0, "metric": "l2"}), "dimension: 0; 1 to 4096"),
+        (
+            json!({"dimension": 4097, "metric": "l2"}),
+            "dimension: 4097; 1 to 4096",
+        ),
+        (json!({"dimension": 2, "metric": "manhattan"}), "metric"),
+        (
+            json!({"dimension": 2, "metric": "l2", "budget_bytes": 3}),
+            "budget_bytes: 3; at least 1024",
+        ),
+    ];
+    let collections = collections.map(|(body, says)| ("PUT", "/v1/vectors/d", body.to_string(), says));
+    for (method, path, body, says) in points.into_iter().chain(searches).chain(collections) {
+        let reply = call(at, method, path, Some(body.as_bytes()));
+        let problem = json_of(&reply);
+        assert_eq!(reply.status, 400, "{says}: {problem}");
+        assert_eq!(
+            problem["type"], "urn:quintet:problem:invalid-input",
+            "{says}: {problem}"
+        );
+        let detail = problem["detail"].as_str().expect("a sentence");
+        assert!(detail.contains(says), "{says}: {detail}");
+    }
+    let body = json!({"vector": [1, 2], "k": 1});
+    for (method, path) in [
+        ("POST", "/v1/vectors/none/search"),
+        ("DELETE", "/v1/vectors/none"),
+    ] {
+        let (status, problem) = api(at, method, path, body.clone());
+        assert_eq!(status, 404, "{problem}");
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|text| text.contains("`none`")),
+            "{problem}"
+        );
+    }
+    let again = json!({"dimension": 2, "metric": "l2"});
+    assert_eq!(api(at, "PUT", "/v1/vectors/c", again).0, 409);
+    let page = ask(at, "POST", "/v1/vectors/c/scroll", json!({}));
+    assert_eq!(
+        page,
+        json!({"points": [{"id": 1}]}),
+        "nothing of a refused batch is stored"
+    );
+    let stats = ask(at, "GET", "/stats", Value::Null);
+    let shard = &stats["engines"]["vectors"]["shards"][0];
+    for figure in [
+        "queue_depth",
+        "messages",
+        "batches",
+        "largest_batch",
+        "busy_share",
+        "round_trip_p99_ns",
+    ] {
+        assert!(shard[figure].is_number(), "{figure}: {stats}");
+    }
+    let metrics = String::from_utf8(call(at, "GET", "/metrics", None).body).expect("text");
+    for name in [
+        "quintet_vectors_queued_messages{shard=\"0\"}",
+        "quintet_vectors_cold_bytes{collection=\"c\"} 0",
+    ] {
+        assert!(metrics.contains(name), "{name}: {metrics}");
+    }
+    server.stop();
+}
