@@ -15,7 +15,8 @@ use std::{
 /// How far from its budget a path may be, either way.
 const TOLERANCE: f64 = 0.02;
 const SHORT: u64 = 2_000;
-const LONG: u64 = 12_000;
+/// Twice through the keys more than `SHORT`.
+const LONG: u64 = SHORT + 2 * 8192;
 
 /// Instructions a call, by CPU class and path.
 type Budgets = BTreeMap<String, BTreeMap<String, f64>>;
