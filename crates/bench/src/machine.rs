@@ -43,7 +43,8 @@ pub fn inspect(dir: &Path) -> Machine {
         commit: env!("QUINTET_COMMIT").to_owned(),
         features: features
             .into_iter()
-            .filter_map(|(name, is_on)| is_on.then(|| name.to_owned()))
+            .filter(|(_, is_on)| *is_on)
+            .map(|(name, _)| name.to_owned())
             .collect(),
     }
 }

@@ -9,11 +9,14 @@ use quintet_shard::{MapConfig, MapHandler};
 use quintet_stm::{Context, ContextHandler, Isolation, TVar, atomically};
 use std::{hint::black_box, num::NonZeroUsize};
 
+/// One pass through a path.
+pub type Call = Box<dyn FnMut() -> Result<()>>;
+
 /// One path: its name, and what builds the call. The call may fail only if something is broken.
 pub struct Path {
     /// Without blanks, as the budgets name it.
     pub name: &'static str,
-    build: fn() -> Result<Box<dyn FnMut() -> Result<()>>>,
+    build: fn() -> Result<Call>,
 }
 
 impl Path {
@@ -21,7 +24,7 @@ impl Path {
     ///
     /// # Errors
     /// When an engine cannot be opened.
-    pub fn build(&self) -> Result<Box<dyn FnMut() -> Result<()>>> {
+    pub fn build(&self) -> Result<Call> {
         (self.build)()
     }
 }
@@ -87,7 +90,7 @@ fn next(at: &mut usize) -> usize {
     *at
 }
 
-fn queue() -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn queue() -> Result<Call> {
     let (mut producer, mut consumer) =
         <RtrbQueue as Queue<u64>>::bounded(NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN));
     Ok(Box::new(move || {
@@ -105,7 +108,7 @@ fn store() -> Result<(Store, Vec<String>)> {
     Ok((store, names))
 }
 
-fn kv_get() -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn kv_get() -> Result<Call> {
     let (store, names) = store()?;
     let mut at = 0;
     Ok(Box::new(move || {
@@ -117,7 +120,7 @@ fn kv_get() -> Result<Box<dyn FnMut() -> Result<()>>> {
     }))
 }
 
-fn kv_set() -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn kv_set() -> Result<Call> {
     let (store, names) = store()?;
     let mut at = 0;
     Ok(Box::new(move || {
@@ -150,7 +153,7 @@ fn message(name: &str, is_put: bool) -> Keyed {
     }
 }
 
-fn keyed_kv(is_put: bool) -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn keyed_kv(is_put: bool) -> Result<Call> {
     let (store, names) = store()?;
     let mut worker = Inline::new(KvHandler::new(store), NonZeroUsize::MIN);
     let (mut at, mut done) = (0, Vec::new());
@@ -159,7 +162,7 @@ fn keyed_kv(is_put: bool) -> Result<Box<dyn FnMut() -> Result<()>>> {
     }))
 }
 
-fn tvar() -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn tvar() -> Result<Call> {
     let variable = TVar::new(0_i64);
     Ok(Box::new(move || {
         Ok(atomically(|tx| tx.modify(&variable, |n| n.wrapping_add(1))).map(drop)?)
@@ -175,7 +178,7 @@ fn context() -> Result<(Context, Vec<String>)> {
     Ok((context, names))
 }
 
-fn context_get() -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn context_get() -> Result<Call> {
     let (context, names) = context()?;
     let mut at = 0;
     Ok(Box::new(move || {
@@ -187,7 +190,7 @@ fn context_get() -> Result<Box<dyn FnMut() -> Result<()>>> {
     }))
 }
 
-fn context_set() -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn context_set() -> Result<Call> {
     let (context, names) = context()?;
     let mut at = 0;
     Ok(Box::new(move || {
@@ -195,7 +198,7 @@ fn context_set() -> Result<Box<dyn FnMut() -> Result<()>>> {
     }))
 }
 
-fn keyed_stm() -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn keyed_stm() -> Result<Call> {
     let context = Context::new("paths");
     let mut worker = Inline::new(
         ContextHandler::new(&context, Isolation::Hybrid),
@@ -219,7 +222,7 @@ fn map() -> Result<(MapHandler, Vec<String>)> {
     Ok((map, names))
 }
 
-fn shard_put() -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn shard_put() -> Result<Call> {
     let (mut map, names) = map()?;
     let mut at = 0;
     Ok(Box::new(move || {
@@ -229,7 +232,7 @@ fn shard_put() -> Result<Box<dyn FnMut() -> Result<()>>> {
     }))
 }
 
-fn shard_get() -> Result<Box<dyn FnMut() -> Result<()>>> {
+fn shard_get() -> Result<Call> {
     let (mut map, names) = map()?;
     let mut at = 0;
     Ok(Box::new(move || {

@@ -13,34 +13,8 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets::UTF8_FU
 pub(crate) fn table(section: &Section) -> String {
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED);
-    let main = section.main_point();
-    let others: Vec<&Point> = section
-        .points
-        .iter()
-        .filter(|point| main.is_none_or(|main| main.at != point.at))
-        .collect();
-    let mut head = vec![
-        "subject".to_owned(),
-        format!(
-            "per second, {} {}",
-            main.map_or(0, |point| point.at),
-            section.axis.title()
-        ),
-        "lowest - highest".into(),
-        "to the best".into(),
-        "to its own calls".into(),
-        "CPU s/M".into(),
-        "peak".into(),
-        "idle CPU".into(),
-    ];
-    head.extend(
-        section
-            .latency
-            .iter()
-            .map(|paced| format!("p50 / p99 at {}/s", short(paced.per_second))),
-    );
-    head.extend(others.iter().map(|point| section.axis.place(point.at)));
-    table.set_header(head);
+    let others = others(section);
+    table.set_header(head(section, &others));
     for line in lines(section) {
         let name = line.name();
         let color = match (line.leads(), is_ours(name)) {
@@ -89,6 +63,34 @@ pub(crate) fn table(section: &Section) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.to_string()
+}
+
+/// The points that the verdict is not about.
+fn others(section: &Section) -> Vec<&Point> {
+    let main = section.main_point();
+    section
+        .points
+        .iter()
+        .filter(|point| main.is_none_or(|main| main.at != point.at))
+        .collect()
+}
+
+fn head(section: &Section, others: &[&Point]) -> Vec<String> {
+    let at = section.main_point().map_or(0, |point| point.at);
+    let mut head = vec![
+        "subject".to_owned(),
+        format!("per second, {}", section.axis.place(at)),
+        "lowest - highest".into(),
+        "to the best".into(),
+        "to its own calls".into(),
+        "CPU s/M".into(),
+        "peak".into(),
+        "idle CPU".into(),
+    ];
+    let paced = section.latency.iter();
+    head.extend(paced.map(|paced| format!("p50 / p99 at {}/s", short(paced.per_second))));
+    head.extend(others.iter().map(|point| section.axis.place(point.at)));
+    head
 }
 
 #[cfg(test)]
