@@ -57,7 +57,7 @@ enum Bench {
         #[arg(long, default_value_t = 5)]
         repetitions: usize,
     },
-    /// The tree: reads beside LMDB and redb, grouped durable writes, watchers.
+    /// The tree: reads beside LMDB and redb, grouped durable writes, watchers, rules.
     Tree {
         /// How often each subject is measured; the table shows medians.
         #[arg(long, default_value_t = 5)]
@@ -65,6 +65,9 @@ enum Bench {
         /// A directory on the disk to measure; temporary ones are made in it.
         #[arg(long, default_value = "target")]
         dir: PathBuf,
+        /// One section: reads, writes, watchers or rules; all without it.
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Vector search beside a plain loop and the memory bandwidth; inserts, recall, latency.
     Vectors {
@@ -152,7 +155,11 @@ fn main() -> anyhow::Result<()> {
         } => return blocks::serve(&dir, &backend, &durability),
         Bench::Stm { repetitions, only } => stm::run(&stm::Effort::full(repetitions), only.as_deref())?,
         Bench::Shard { repetitions } => shard::run(&shard::Effort::full(repetitions))?,
-        Bench::Tree { repetitions, dir } => tree::run(&tree::Effort::full(repetitions), &dir)?,
+        Bench::Tree {
+            repetitions,
+            dir,
+            only,
+        } => tree::run(&tree::Effort::full(repetitions), &dir, only.as_deref())?,
         Bench::Vectors {
             repetitions,
             data,
@@ -183,7 +190,7 @@ fn main() -> anyhow::Result<()> {
             vectors::expect_every_row(&searches)?;
             let shards = shard::run(&shard::Effort::smoke())?;
             shard::expect_every_row(&shards)?;
-            let trees = tree::run(&tree::Effort::smoke(), Path::new("target"))?;
+            let trees = tree::run(&tree::Effort::smoke(), Path::new("target"), None)?;
             tree::expect_every_row(&trees)?;
             let stored = kv::run(&kv::Effort::smoke(), kv::Part::All)?;
             kv::expect_every_row(&stored)?;

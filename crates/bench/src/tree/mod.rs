@@ -1,8 +1,9 @@
-//! The tree: a read beside LMDB's own and redb's, durable writes with and without company, and what watchers cost.
+//! The tree: a read beside LMDB's own and redb's, durable writes with and without company, what watchers and rules cost.
 //!
 //! In process: sockets would only blur the question. Everything is durable before its reply, the rivals too.
 
 mod reads;
+mod rules;
 mod watchers;
 mod writes;
 
@@ -69,36 +70,75 @@ fn leaf(n: usize) -> anyhow::Result<Path> {
     Ok(Path::from_names(["users", &format!("u{n:06}"), "name"])?)
 }
 
-/// Measures and renders the tables. The stores live in directories below `dir`, on the disk that is to be measured.
+/// The sections, as `--only` names them.
+pub const SECTIONS: [&str; 4] = ["reads", "writes", "watchers", "rules"];
+
+/// Measures and renders the tables of one section, or of all. The stores live in directories below `dir`, on the disk that
+/// is to be measured.
 ///
 /// # Errors
-/// When a subject does not do what is being timed.
-pub fn run(effort: &Effort, dir: &path::Path) -> anyhow::Result<String> {
-    let reading = reads::Bench::prepare(effort, dir)?;
-    let read = table(
-        "GET of one leaf",
-        "ns",
-        &alternate(reading.subjects(), effort.repetitions),
-    );
-    drop(reading);
-    let writing = writes::Bench::prepare(effort, dir)?;
-    let samples = alternate(writing.subjects(), effort.repetitions);
-    let of = |samples: &[Samples], figure: usize| -> Vec<Samples> {
-        samples.iter().map(|row| row.figure(figure)).collect()
-    };
-    let write = table("durable writes of 60 bytes", "per second", &of(&samples, 0));
+/// When a subject does not do what is being timed, or there is no such section.
+pub fn run(effort: &Effort, dir: &path::Path, only: Option<&str>) -> anyhow::Result<String> {
+    if let Some(only) = only {
+        anyhow::ensure!(
+            SECTIONS.contains(&only),
+            "--only takes one of {}",
+            SECTIONS.join(", ")
+        );
+    }
+    let mut tables = Vec::new();
+    for section in SECTIONS
+        .into_iter()
+        .filter(|name| only.is_none_or(|only| only == *name))
+    {
+        tables.push(match section {
+            "reads" => read(effort, dir)?,
+            "writes" => written(effort, dir)?,
+            "watchers" => watched(effort, dir)?,
+            _ => ruled(effort, dir)?,
+        });
+    }
+    Ok(tables.join("\n\n"))
+}
+
+/// One of several figures.
+fn of(samples: &[Samples], figure: usize) -> Vec<Samples> {
+    samples.iter().map(|row| row.figure(figure)).collect()
+}
+
+fn read(effort: &Effort, dir: &path::Path) -> anyhow::Result<String> {
+    let bench = reads::Bench::prepare(effort, dir)?;
+    let samples = alternate(bench.subjects(), effort.repetitions);
+    Ok(table("GET of one leaf", "ns", &samples))
+}
+
+fn written(effort: &Effort, dir: &path::Path) -> anyhow::Result<String> {
+    let bench = writes::Bench::prepare(effort, dir)?;
+    let samples = alternate(bench.subjects(), effort.repetitions);
+    let rate = table("durable writes of 60 bytes", "per second", &of(&samples, 0));
     let waits = table("a durable write, p99", "ms", &of(&samples, 1));
-    drop(writing);
-    let watching = watchers::Bench::prepare(effort, dir)?;
-    let samples = alternate(watching.subjects(), effort.repetitions);
+    Ok([rate, waits].join("\n"))
+}
+
+fn watched(effort: &Effort, dir: &path::Path) -> anyhow::Result<String> {
+    let bench = watchers::Bench::prepare(effort, dir)?;
+    let samples = alternate(bench.subjects(), effort.repetitions);
     let told = table(
         "from the call of a write until the last watcher has it, median",
         "µs",
         &of(&samples, 0),
     );
-    let told_late = table("the same, p99", "µs", &of(&samples, 1));
+    let late = table("the same, p99", "µs", &of(&samples, 1));
     let slowed = table("writes of 16 clients meanwhile", "per second", &of(&samples, 2));
-    Ok([read, write, waits, told, told_late, slowed].join("\n\n"))
+    Ok([told, late, slowed].join("\n"))
+}
+
+fn ruled(effort: &Effort, dir: &path::Path) -> anyhow::Result<String> {
+    let bench = rules::Bench::prepare(effort, dir)?;
+    let reads = alternate(bench.subjects(), effort.repetitions);
+    let writes = alternate(bench.decision(), effort.repetitions);
+    let reads = table("GET of one leaf under rules", "µs", &reads);
+    Ok([reads, table("deciding alone", "µs", &writes)].join("\n"))
 }
 
 /// That the report names every row.
@@ -106,7 +146,9 @@ pub fn run(effort: &Effort, dir: &path::Path) -> anyhow::Result<String> {
 /// # Errors
 /// Names the row that is missing.
 pub fn expect_every_row(report: &str) -> anyhow::Result<()> {
-    for name in reads::NAMES.iter().chain(&writes::NAMES).chain(&watchers::NAMES) {
+    let in_process = reads::NAMES.iter().chain(&writes::NAMES).chain(&watchers::NAMES);
+    let of_rules = rules::NAMES.iter().chain(&rules::DECIDED);
+    for name in in_process.chain(of_rules) {
         anyhow::ensure!(report.contains(name), "the tree report has no row `{name}`");
     }
     Ok(())

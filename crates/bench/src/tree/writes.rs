@@ -97,7 +97,8 @@ pub(super) fn clients_of(
             let times = &times;
             scope.spawn(move || {
                 let mut own = Vec::new();
-                while start.elapsed() < window {
+                // One at least, however short the window is.
+                while own.is_empty() || start.elapsed() < window {
                     let before = Instant::now();
                     assert!(write(client, own.len()), "a write failed");
                     own.push(before.elapsed());
