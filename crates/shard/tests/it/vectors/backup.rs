@@ -70,9 +70,9 @@ fn cold_blocks_are_copied_with_the_snapshot_that_names_them() {
     let folders = Directories::on_disk(dir.path(), count(1)).unwrap();
     let store = open(config(1, Durability::Interval), folders);
     let mut client = store.client(count(8)).unwrap();
-    // So little memory that most points are in files.
+    // Memory for what stays of 1500 points, about 70 bytes each, and little more: most points are in files.
     let small = Spec {
-        budget_bytes: 64 << 10,
+        budget_bytes: 200 << 10,
         ..spec(64, Metric::L2)
     };
     client.create("c", small).unwrap();
