@@ -179,27 +179,30 @@ fn main() -> anyhow::Result<()> {
         Bench::KvServer { dir } => return kv::serve(dir.as_deref()),
         Bench::Count { budgets, accept } => count::run(&budgets, accept)?,
         Bench::Path { name, times } => return count::run_path(&name, times),
-        Bench::Smoke => {
-            let queues = queue::run(&queue::Effort::smoke())?;
-            queue::expect_every_row(&queues)?;
-            let stores = blocks::run(&blocks::Effort::smoke(), "", Path::new("target"))?;
-            blocks::expect_every_row(&stores)?;
-            let transactions = stm::run(&stm::Effort::smoke(), None)?;
-            stm::expect_every_row(&transactions)?;
-            let searches = vectors::run(&vectors::Effort::smoke(), Path::new("target"))?;
-            vectors::expect_every_row(&searches)?;
-            let shards = shard::run(&shard::Effort::smoke())?;
-            shard::expect_every_row(&shards)?;
-            let trees = tree::run(&tree::Effort::smoke(), Path::new("target"), None)?;
-            tree::expect_every_row(&trees)?;
-            let stored = kv::run(&kv::Effort::smoke(), kv::Part::All)?;
-            kv::expect_every_row(&stored)?;
-            let compared = compare::smoke(Path::new("target"))?;
-            format!(
-                "{compared}\n\n{queues}\n\n{stores}\n\n{transactions}\n\n{shards}\n\n{trees}\n\n{searches}\n\n{stored}"
-            )
-        }
+        Bench::Smoke => smoke()?,
     };
     println!("{}\n\n{report}", machine::describe());
     Ok(())
+}
+
+/// Every bench at its smallest, and that each of its rows is there.
+fn smoke() -> anyhow::Result<String> {
+    let queues = queue::run(&queue::Effort::smoke())?;
+    queue::expect_every_row(&queues)?;
+    let stores = blocks::run(&blocks::Effort::smoke(), "", Path::new("target"))?;
+    blocks::expect_every_row(&stores)?;
+    let transactions = stm::run(&stm::Effort::smoke(), None)?;
+    stm::expect_every_row(&transactions)?;
+    let searches = vectors::run(&vectors::Effort::smoke(), Path::new("target"))?;
+    vectors::expect_every_row(&searches)?;
+    let shards = shard::run(&shard::Effort::smoke())?;
+    shard::expect_every_row(&shards)?;
+    let trees = tree::run(&tree::Effort::smoke(), Path::new("target"), None)?;
+    tree::expect_every_row(&trees)?;
+    let stored = kv::run(&kv::Effort::smoke(), kv::Part::All)?;
+    kv::expect_every_row(&stored)?;
+    let compared = compare::smoke(Path::new("target"))?;
+    Ok(format!(
+        "{compared}\n\n{queues}\n\n{stores}\n\n{transactions}\n\n{shards}\n\n{trees}\n\n{searches}\n\n{stored}"
+    ))
 }

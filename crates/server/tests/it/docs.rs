@@ -70,6 +70,10 @@ impl Reader {
         }
     }
 
+    #[expect(
+        clippy::print_stderr,
+        reason = "a skipped command is not passed over in silence"
+    )]
     fn read(&mut self, text: &str) {
         for command in commands(text) {
             if OF_THE_WORKSPACE.iter().any(|start| command.starts_with(start)) {

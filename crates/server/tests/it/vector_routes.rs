@@ -83,22 +83,10 @@ fn a_client_stores_finds_filters_pages_deletes_and_drops() {
     server.stop();
 }
 
-#[test]
-fn every_bad_input_is_told_by_its_field_and_its_point() {
-    let (_dir, server) = started();
-    let at = server.api();
-    ask(
-        at,
-        "PUT",
-        "/v1/vectors/c",
-        json!({"dimension": 2, "metric": "cosine"}),
-    );
-    ask(
-        at,
-        "PUT",
-        "/v1/vectors/c/points",
-        json!({"points": [{"id": 1, "vector": [1, 1]}]}),
-    );
+/// A method, a path, a body, and what the refusal says.
+type Refused = (&'static str, &'static str, String, &'static str);
+
+fn refused_points() -> Vec<Refused> {
     let long = "x".repeat(70_000);
     let batch = |second: Value| json!({"points": [{"id": 7, "vector": [1, 2]}, second]}).to_string();
     let points = [
@@ -142,9 +130,14 @@ fn every_bad_input_is_told_by_its_field_and_its_point() {
             "points[1].vector[0]",
         ),
     ];
-    let points = points.map(|(body, says)| ("PUT", "/v1/vectors/c/points", body, says));
+    points
+        .map(|(body, says)| ("PUT", "/v1/vectors/c/points", body, says))
+        .into()
+}
+
+fn refused_searches() -> Vec<Refused> {
     let search = |body: Value, says| ("POST", "/v1/vectors/c/search", body.to_string(), says);
-    let searches = [
+    vec![
         search(
             json!({"vector": [1], "k": 1}),
             "vector: query 0: 1 numbers; the collection has dimension 2",
@@ -162,7 +155,10 @@ fn every_bad_input_is_told_by_its_field_and_its_point() {
         search(json!({"vector": [1, 2], "k": 1, "ef": 0}), "ef: 0"),
         search(json!({"vector": [1, 2], "k": 1, "filter": {"near": 1}}), "filter"),
         search(json!({"vector": [1, 2], "k": 1, "with": ["score"]}), "with"),
-    ];
+    ]
+}
+
+fn refused_collections() -> Vec<Refused> {
     let collections = [
         (json!({"dimension": 0, "metric": "l2"}), "dimension: 0; 1 to 4096"),
         (
@@ -175,8 +171,32 @@ fn every_bad_input_is_told_by_its_field_and_its_point() {
             "budget_bytes: 3; at least 1024",
         ),
     ];
-    let collections = collections.map(|(body, says)| ("PUT", "/v1/vectors/d", body.to_string(), says));
-    for (method, path, body, says) in points.into_iter().chain(searches).chain(collections) {
+    collections
+        .map(|(body, says)| ("PUT", "/v1/vectors/d", body.to_string(), says))
+        .into()
+}
+
+#[test]
+fn every_bad_input_is_told_by_its_field_and_its_point() {
+    let (_dir, server) = started();
+    let at = server.api();
+    ask(
+        at,
+        "PUT",
+        "/v1/vectors/c",
+        json!({"dimension": 2, "metric": "cosine"}),
+    );
+    ask(
+        at,
+        "PUT",
+        "/v1/vectors/c/points",
+        json!({"points": [{"id": 1, "vector": [1, 1]}]}),
+    );
+    for (method, path, body, says) in refused_points()
+        .into_iter()
+        .chain(refused_searches())
+        .chain(refused_collections())
+    {
         let reply = call(at, method, path, Some(body.as_bytes()));
         let problem = json_of(&reply);
         assert_eq!(reply.status, 400, "{says}: {problem}");
@@ -209,6 +229,11 @@ fn every_bad_input_is_told_by_its_field_and_its_point() {
         json!({"points": [{"id": 1}]}),
         "nothing of a refused batch is stored"
     );
+    each_shard_has_its_figures(at);
+    server.stop();
+}
+
+fn each_shard_has_its_figures(at: SocketAddr) {
     let stats = ask(at, "GET", "/stats", Value::Null);
     let shard = &stats["engines"]["vectors"]["shards"][0];
     for figure in [
@@ -228,5 +253,4 @@ fn every_bad_input_is_told_by_its_field_and_its_point() {
     ] {
         assert!(metrics.contains(name), "{name}: {metrics}");
     }
-    server.stop();
 }
