@@ -8,7 +8,7 @@ use std::time::Duration;
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Table {
-    /// Says that every [unproven](Recovered::unproven) entry was checked, and what was wrong deleted and synced. A table
+    /// Says that every [unproven](crate::meta::Recovered::unproven) entry was checked, and what was wrong deleted and synced. A table
     /// whose log has companions makes no checkpoint before that.
     pub fn proven(&mut self) {
         self.doubted_after = None;
