@@ -72,6 +72,7 @@ impl Six {
 }
 
 /// The latest moment at which a key can expire, in milliseconds since 1970: in the year 10889.
+#[cfg(feature = "port")]
 pub(crate) const LATEST_MS: u64 = Six::MAX;
 
 /// A key's state in the table: 40 bytes, so that with its key it fills a cache line.
