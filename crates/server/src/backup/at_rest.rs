@@ -5,13 +5,31 @@ use super::make::Source;
 use crate::failure::Failure;
 use std::path::Path;
 
-/// Every engine, and whether this build has it.
-const ALL: [(&str, bool); 5] = [
-    ("blocks", cfg!(feature = "blockstore")),
-    ("kv", cfg!(feature = "kv")),
-    ("vectors", cfg!(feature = "shard")),
-    ("stm", cfg!(feature = "stm")),
-    ("tree", cfg!(feature = "tree")),
+/// What makes a source of a data directory.
+type AtRest = fn(&Path) -> Source;
+
+/// Every engine, and how this build copies it, if it can.
+const ALL: [(&str, Option<AtRest>); 5] = [
+    #[cfg(feature = "blockstore")]
+    ("blocks", Some(crate::engine::blocks::at_rest)),
+    #[cfg(not(feature = "blockstore"))]
+    ("blocks", None),
+    #[cfg(feature = "kv")]
+    ("kv", Some(crate::engine::kv::at_rest)),
+    #[cfg(not(feature = "kv"))]
+    ("kv", None),
+    #[cfg(feature = "shard")]
+    ("vectors", Some(crate::engine::vectors::at_rest)),
+    #[cfg(not(feature = "shard"))]
+    ("vectors", None),
+    #[cfg(feature = "stm")]
+    ("stm", Some(crate::engine::stm::at_rest)),
+    #[cfg(not(feature = "stm"))]
+    ("stm", None),
+    #[cfg(feature = "tree")]
+    ("tree", Some(crate::engine::tree::at_rest)),
+    #[cfg(not(feature = "tree"))]
+    ("tree", None),
 ];
 
 /// Those that have a folder in `data_dir`, but for the `open` ones.
@@ -20,29 +38,16 @@ const ALL: [(&str, bool); 5] = [
 /// When there is data of an engine that is not built in: a backup without it would not be one.
 pub(crate) fn sources(data_dir: &Path, open: &[&str]) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
-    for (name, is_built) in ALL {
+    for (name, at_rest) in ALL {
         let folder = data_dir.join(name);
         if open.contains(&name) || !folder.exists() {
             continue;
         }
-        if !is_built {
+        let Some(at_rest) = at_rest else {
             let why = format!("{} has data that this build cannot copy", folder.display());
             return Err(Failure::new(why).hint("a build with every engine; see --version --verbose"));
-        }
-        let found = match name {
-            #[cfg(feature = "blockstore")]
-            "blocks" => crate::engine::blocks::at_rest(data_dir),
-            #[cfg(feature = "kv")]
-            "kv" => crate::engine::kv::at_rest(data_dir),
-            #[cfg(feature = "shard")]
-            "vectors" => crate::engine::vectors::at_rest(data_dir),
-            #[cfg(feature = "stm")]
-            "stm" => crate::engine::stm::at_rest(data_dir),
-            #[cfg(feature = "tree")]
-            "tree" => crate::engine::tree::at_rest(data_dir),
-            _ => continue,
         };
-        sources.push(found);
+        sources.push(at_rest(data_dir));
     }
     Ok(sources)
 }
