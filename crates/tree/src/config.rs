@@ -4,6 +4,9 @@ use crate::{Index, MAX_PATH_DEPTH, NameRules, TreeError, pool::PoolConfig};
 use quintet_core::Durability;
 use std::{path::PathBuf, time::Duration};
 
+/// How many indexes a tree may have.
+pub(crate) const MAX_INDEXES: usize = 1000;
+
 /// The settings of a [`Tree`](crate::Tree). Checked by [`validate`](Self::validate) at open.
 ///
 /// ```
@@ -36,7 +39,8 @@ pub struct Config {
     pub max_read_bytes: u64,
     /// How many rows a query may look at without an index. Default 100,000; 1 to 2^32.
     pub max_unindexed_rows: u64,
-    /// Declared indexes; changing them rebuilds what changed at the next open. Default none; at most 1000.
+    /// Declared indexes; what changed since they were last declared is built at open. [`Tree::reindex`](crate::Tree::reindex)
+    /// changes them later. Default none; at most 1000.
     pub indexes: Vec<Index>,
     /// How many writes may wait for the writer. Default 4096; 16 to 65,536.
     pub credits: usize,
@@ -96,7 +100,7 @@ impl Config {
         within("max_update_paths", self.max_update_paths as u64, 1, 1_000_000)?;
         within("max_read_bytes", self.max_read_bytes, 1 << 10, 16 << 30)?;
         within("max_unindexed_rows", self.max_unindexed_rows, 1, 1 << 32)?;
-        within("indexes", self.indexes.len() as u64, 0, 1000)?;
+        within("indexes", self.indexes.len() as u64, 0, MAX_INDEXES as u64)?;
         within("credits", self.credits as u64, 16, 65_536)?;
         within("max_waiting_bytes", self.max_waiting_bytes, 1 << 20, 64 << 30)?;
         let spacing_ms = u64::try_from(self.commit_spacing.as_millis()).unwrap_or(u64::MAX);

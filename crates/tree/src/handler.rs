@@ -7,7 +7,9 @@
 use crate::{
     Action, Config, Path, TreeError, TreeMessage, TreeReply, View, Write, Written, edit,
     guard::{ReadAccess, WriteAccess},
+    index::Indexes,
     inner::Inner,
+    message::Reindex,
     store::{
         Rows, SEQ_MARK, Stage,
         lmdb::Snapshot,
@@ -28,6 +30,8 @@ pub struct TreeHandler {
     live_bytes: u64,
     /// What the batch's writes changed, in order.
     written: Vec<Publication>,
+    /// Indexes to declare once the batch is committed.
+    reindexes: Vec<Reindex>,
     committed: u64,
     poisoned: bool,
 }
@@ -58,6 +62,7 @@ impl TreeHandler {
             set_bytes: 0,
             live_bytes: 0,
             written: Vec::new(),
+            reindexes: Vec::new(),
             committed,
             poisoned: false,
         })
@@ -132,11 +137,16 @@ impl TreeHandler {
         }
         let update_at = matches!(action, Action::Update(_)).then(|| path.clone());
         let mut stage = Stage::new(&rows);
-        let changes = edit::apply(&mut stage, &inner.config, &inner.indexes, now_ms, &path, action)?;
+        let changes = edit::apply(&mut stage, &inner.config, &inner.indexes(), now_ms, &path, action)?;
         if let Some(guard) = guard {
             let after_rows = stage.rows();
+            // An update of nothing is a write where it was made: of what is there.
+            let unchanged = match changes.is_empty() {
+                true => vec![(path.clone(), before.get(&path)?)],
+                false => Vec::new(),
+            };
             let access = WriteAccess {
-                changes: &changes,
+                changes: if changes.is_empty() { &unchanged } else { &changes },
                 now_ms,
             };
             guard.check_write(&access, &before, &View::new(&after_rows, &inner.config))?;
@@ -212,17 +222,34 @@ impl MessageHandler<TreeMessage> for TreeHandler {
         match message {
             TreeMessage::Get { path } => Ok(TreeReply::Value(self.committed(|view| view.get(&path))?)),
             TreeMessage::Write(waiting) => Ok(self.write(*waiting.write)?),
+            TreeMessage::Reindex(reindex) => {
+                self.reindexes.push(reindex);
+                Ok(TreeReply::Reindexed)
+            }
         }
     }
 
     fn commit(&mut self) -> Result<Commit> {
+        let waiting = std::mem::take(&mut self.reindexes);
+        self.commit_writes()?;
+        for reindex in waiting {
+            let outcome = self.reindex(&reindex.declared);
+            // Whoever asked may be gone.
+            let _told = reindex.outcome.try_send(outcome);
+        }
+        Ok(Commit::Done)
+    }
+}
+
+impl TreeHandler {
+    fn commit_writes(&mut self) -> Result<()> {
         if self.poisoned {
             self.give_up();
             return Err(TreeError::Poisoned.into());
         }
         if self.written.is_empty() {
             self.give_up();
-            return Ok(Commit::Done);
+            return Ok(());
         }
         // A snapshot would keep the pages from being used again.
         self.base = None;
@@ -231,13 +258,7 @@ impl MessageHandler<TreeMessage> for TreeHandler {
             .set(SEQ_MARK.to_vec(), Some(seq.to_be_bytes().to_vec()));
         if let Err(error) = self.write_batch() {
             self.give_up();
-            // No room is no failure: nothing was written, and nothing is in doubt.
-            self.poisoned = error.kind() != ErrorKind::Full || !self.inner.lmdb.can_write();
-            let stats = &self.inner.stats;
-            stats.poisoned.store(self.poisoned, Ordering::Relaxed);
-            stats
-                .full
-                .store(error.kind() == ErrorKind::Full, Ordering::Relaxed);
+            self.note_failure(&error);
             return Err(error.into());
         }
         self.committed = seq;
@@ -250,6 +271,29 @@ impl MessageHandler<TreeMessage> for TreeHandler {
         self.set_bytes = 0;
         self.batch.clear();
         self.inner.publish(&mut self.written);
-        Ok(Commit::Done)
+        Ok(())
+    }
+
+    fn reindex(&mut self, declared: &Indexes) -> std::result::Result<(), TreeError> {
+        // Nothing is staged; a snapshot from before would not show what is built now.
+        self.give_up();
+        let done = self.inner.reindex(declared);
+        if let Err(error) = &done
+            && matches!(error.kind(), ErrorKind::Full | ErrorKind::Io)
+        {
+            self.note_failure(error);
+        }
+        done
+    }
+
+    /// After a transaction that failed.
+    fn note_failure(&mut self, error: &TreeError) {
+        // No room is no failure: nothing was written, and nothing is in doubt.
+        self.poisoned = error.kind() != ErrorKind::Full || !self.inner.lmdb.can_write();
+        let stats = &self.inner.stats;
+        stats.poisoned.store(self.poisoned, Ordering::Relaxed);
+        stats
+            .full
+            .store(error.kind() == ErrorKind::Full, Ordering::Relaxed);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 use quintet_core::Clock;
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::UNIX_EPOCH,
@@ -19,7 +19,8 @@ use std::{
 pub(crate) struct Inner {
     pub(crate) lmdb: Lmdb,
     pub(crate) config: Config,
-    pub(crate) indexes: Indexes,
+    /// What the writer keeps up. Only it changes them.
+    indexes: RwLock<Arc<Indexes>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stats: Counters,
     /// Set once, by a tree; a handler alone has no watchers.
@@ -52,7 +53,7 @@ impl Inner {
         index::bring_up(&lmdb, &config, &indexes)?;
         Ok(Self {
             lmdb,
-            indexes,
+            indexes: RwLock::new(Arc::new(indexes)),
             config,
             clock,
             stats: Counters::default(),
@@ -61,6 +62,26 @@ impl Inner {
             fail_next_commit: std::sync::Mutex::default(),
             _home: home,
         })
+    }
+
+    /// The indexes that are kept up.
+    pub(crate) fn indexes(&self) -> Arc<Indexes> {
+        Arc::clone(&self.indexes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Declares other indexes. Called by the writer, between two batches: nothing may be written meanwhile.
+    pub(crate) fn reindex(&self, declared: &Indexes) -> Result<(), TreeError> {
+        let before = self.indexes();
+        let brought_up = index::bring_up(&self.lmdb, &self.config, declared);
+        // What the mark names is what readers use: that much is kept up, however it went.
+        let marked = self.lmdb.snapshot().and_then(|rows| index::read_built(&rows));
+        let kept_up = before.union(declared, &marked?);
+        *self.indexes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(kept_up);
+        if brought_up.is_err() {
+            // What was built in vain takes room. If that fails too, the next one removes it.
+            let _cleared = index::clear(&self.lmdb);
+        }
+        brought_up
     }
 
     /// The time of day in ms since 1970.

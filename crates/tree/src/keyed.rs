@@ -47,7 +47,7 @@ impl KeyedHandler {
     fn write(&mut self, path: Path, value: Value) -> Result<(), TreeError> {
         match self.tree.write(Write::set(path, value))? {
             TreeReply::Written(_) => Ok(()),
-            TreeReply::Value(_) | TreeReply::Mismatch { .. } => Err(TreeError::Closed),
+            TreeReply::Value(_) | TreeReply::Mismatch { .. } | TreeReply::Reindexed => Err(TreeError::Closed),
         }
     }
 }

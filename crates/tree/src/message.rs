@@ -1,6 +1,6 @@
 //! What the writer is asked and what it answers.
 
-use crate::{ETag, Guard, Path};
+use crate::{ETag, Guard, Path, TreeError, index::Indexes};
 use quintet_core::{Message, Seq};
 use serde_json::Value;
 use std::{
@@ -8,6 +8,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc::SyncSender,
     },
 };
 
@@ -144,6 +145,8 @@ pub enum TreeMessage {
     },
     /// A write. Answers [`TreeReply::Written`] or [`TreeReply::Mismatch`].
     Write(Waiting),
+    /// Other indexes, once the batch is committed. Answers [`TreeReply::Reindexed`].
+    Reindex(Reindex),
 }
 
 /// A write on its way.
@@ -152,6 +155,14 @@ pub struct Waiting {
     pub(crate) write: Box<Write>,
     /// Held until it was handled.
     pub(crate) _room: Option<Room>,
+}
+
+/// Indexes on their way.
+#[derive(Debug)]
+pub struct Reindex {
+    pub(crate) declared: Indexes,
+    /// Told how it went before the message is answered. It fails alone: the writes of its batch took place.
+    pub(crate) outcome: SyncSender<Result<(), TreeError>>,
 }
 
 impl From<Write> for TreeMessage {
@@ -194,6 +205,8 @@ pub enum TreeReply {
         /// The document.
         value: Value,
     },
+    /// Other indexes were declared; how it went is told apart.
+    Reindexed,
 }
 
 impl Message for TreeMessage {
@@ -202,7 +215,7 @@ impl Message for TreeMessage {
     fn rank(&self) -> u8 {
         match self {
             Self::Get { .. } => 0,
-            Self::Write(_) => 1,
+            Self::Write(_) | Self::Reindex(_) => 1,
         }
     }
 }

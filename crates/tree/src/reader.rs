@@ -141,7 +141,7 @@ impl Reader {
     /// [`get`](Self::get).
     pub fn query(&self, path: &Path, query: &Query) -> Result<Answer, TreeError> {
         let answer = self.access(path, Some(query), |view| {
-            query::run::run(view, &self.inner.indexes, path, query)
+            query::run::run(view, &self.inner.indexes(), path, query)
         })?;
         if answer.unindexed_rows.is_some() {
             self.inner.stats.unindexed_queries.fetch_add(1, Ordering::Relaxed);

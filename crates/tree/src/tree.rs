@@ -4,11 +4,12 @@
 //! going on share the next one. A write's future needs no runtime; the plain calls block on it.
 
 use crate::{
-    Config, ETag, Path, Pool, Priority, Query, Reader, Task, TreeError, TreeHandler, TreeMessage, TreeReply,
-    Write, Written,
+    Config, ETag, Index, Path, Pool, Priority, Query, Reader, Task, TreeError, TreeHandler, TreeMessage,
+    TreeReply, Write, Written,
     import::{self, Imported},
+    index::Indexes,
     inner::Inner,
-    message::{Room, Waiting},
+    message::{Reindex, Room, Waiting},
     push_id::PushIds,
     query::Answer,
     watch::hub::Hub,
@@ -302,9 +303,30 @@ impl Tree {
             match client.call(TreeMessage::Write(waiting)).await? {
                 TreeReply::Written(written) => Ok(Outcome::Written(written)),
                 TreeReply::Mismatch { etag, value } => Ok(Outcome::Mismatch { etag, value }),
-                TreeReply::Value(_) => Err(Error::from(TreeError::Closed)),
+                TreeReply::Value(_) | TreeReply::Reindexed => Err(Error::from(TreeError::Closed)),
             }
         }
+    }
+
+    /// Declares other indexes instead of those there are: builds what is new, removes what is gone. Blocks until it is done;
+    /// writes wait meanwhile, reads go on and use what is whole. The next [`open`](Self::open) goes by its own settings.
+    ///
+    /// # Errors
+    /// `InvalidInput` when [`Config::indexes`] may not be so, nothing is changed then; `Full` when they do not fit, and
+    /// what LMDB answers: those that were whole before and are still declared serve on; `Poisoned`; `Closed`.
+    pub fn reindex(&self, indexes: &[Index]) -> Result<()> {
+        let config = Config {
+            indexes: indexes.to_vec(),
+            ..self.inner.config.clone()
+        };
+        config.validate()?;
+        let (outcome, told) = mpsc::sync_channel(1);
+        let reindex = Reindex {
+            declared: Indexes::prepare(indexes)?,
+            outcome,
+        };
+        block_on(self.client.call(TreeMessage::Reindex(reindex)))?;
+        Ok(told.recv().map_err(|_| TreeError::Closed)??)
     }
 
     /// Makes the next commit fail with this kind, as if the disk had: all its writes answer that. After any kind but

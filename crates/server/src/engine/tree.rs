@@ -1,7 +1,7 @@
 //! The tree as a part of the server: its folder, its rules, and its HTTP port.
 //!
 //! The rules come from `--tree-rules FILE`, or else from what was last put to `/.settings/rules.json` and is kept beside the
-//! data. They are swapped whole while the port serves; what they declare with `.indexOn` is built at the next start.
+//! data. They are swapped whole while the port serves; then what they declare with `.indexOn` is built, while reads go on.
 
 use super::{
     Each, Engine, Mount, Part,
@@ -92,10 +92,12 @@ impl TreeEngine {
         self.rules().map(guard).transpose()
     }
 
-    /// Puts rules in force and keeps them for the next start. Blocks: it syncs.
+    /// Puts rules in force, keeps them for the next start, and brings the indexes to what they declare. Blocks: it syncs, and
+    /// waits for new indexes to be built.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] with line and column; [`ErrorKind::Conflict`] when the rules come from a file.
+    /// [`ErrorKind::InvalidInput`] with line and column; [`ErrorKind::Conflict`] when the rules come from a file. When the
+    /// indexes cannot be built the error says that the rules are in force.
     pub(crate) fn put_rules(&self, text: &str) -> Result<(), Error> {
         if let Some(file) = &self.file {
             let why = format!(
@@ -107,21 +109,30 @@ impl TreeEngine {
         let rules = Rules::parse(text)?;
         let _storing = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
         replace_file(&self.kept, text.as_bytes())?;
-        self.enforce(Some(rules));
-        Ok(())
+        self.enforce(rules)
     }
 
     /// Reads the file of `--tree-rules` again; the rules in force stay if it is wrong.
     pub(crate) fn reload_rules(&self) -> Result<(), Failure> {
-        if let Some(file) = &self.file {
-            self.enforce(Some(read_rules(file)?));
-        }
-        Ok(())
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let rules = read_rules(file)?;
+        self.enforce(rules)
+            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))
     }
 
-    fn enforce(&self, rules: Option<Rules>) {
-        self.rules.store(rules.map(Arc::new));
+    fn enforce(&self, rules: Rules) -> Result<(), Error> {
+        let indexes = rules.indexes();
+        self.rules.store(Some(Arc::new(rules)));
         self.changes.send_modify(|count| *count += 1);
+        self.tree.reindex(&indexes).map_err(|error| {
+            let why = format!(
+                "the rules are in force, but what they index is not: {}",
+                error.context()
+            );
+            Error::new(error.kind(), why)
+        })
     }
 }
 

@@ -2,21 +2,21 @@
 //!
 //! An entry's key is the index, the place, the value's sort key, the item's name. Entries change with the leaves, in the
 //! same commit. Invariant: there is exactly one entry for each item that exists, missing values included. Called by `edit`
-//! for each write, by queries, and at open, which builds what was newly declared.
+//! for each write, by queries, and by whatever declares: `build` brings what is on the disk to it.
 
 mod build;
 
-pub(crate) use build::{bring_up, read_built};
+pub(crate) use build::{bring_up, clear, read_built};
 
 use crate::{
     MAX_PATH_DEPTH, NameRules, OrderBy, Path, TreeError, View,
     path::key,
     query::sort,
-    store::{ENTRIES, Stage},
+    store::{ENTRIES, Rows, Stage},
     view::leaf_key,
 };
 use sha2::{Digest, Sha256};
-use std::ops::ControlFlow;
+use std::{collections::HashSet, ops::ControlFlow};
 
 /// One declared index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct Index {
 }
 
 /// An index in the form in which it is matched.
+#[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     /// Eight bytes of the SHA-256 of what it is of.
     pub(crate) id: [u8; 8],
@@ -37,23 +38,56 @@ pub(crate) struct Prepared {
 }
 
 /// All indexes of a tree.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Indexes(pub(crate) Vec<Prepared>);
 
 impl Indexes {
     pub(crate) fn prepare(declared: &[Index]) -> Result<Self, TreeError> {
-        declared
-            .iter()
-            .map(Prepared::new)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let mut seen = HashSet::new();
+        let prepared = declared.iter().map(|one| {
+            let index = Prepared::new(one)?;
+            if seen.insert(index.id) {
+                return Ok(index);
+            }
+            Err(TreeError::Config {
+                field: "indexes",
+                got: format!("{} on {} twice", one.at, one.on),
+                bound: "different indexes".to_owned(),
+            })
+        });
+        prepared.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The index that serves a query.
-    pub(crate) fn find(&self, path: &Path, on: &OrderBy) -> Option<&Prepared> {
-        self.0
+    /// The index that serves a query of these rows, which have all its entries.
+    pub(crate) fn find(
+        &self,
+        rows: &dyn Rows,
+        path: &Path,
+        on: &OrderBy,
+    ) -> Result<Option<&Prepared>, TreeError> {
+        let declared = self
+            .0
             .iter()
-            .find(|index| index.on == *on && index.names.len() == path.depth() && index.matches(path))
+            .find(|index| index.on == *on && index.names.len() == path.depth() && index.matches(path));
+        match declared {
+            // Declared since, or not any more: these rows may be of another moment.
+            Some(index) if !read_built(rows)?.contains(&index.id) => Ok(None),
+            found => Ok(found),
+        }
+    }
+
+    /// Those of both that `ids` names.
+    pub(crate) fn union(&self, other: &Self, ids: &[[u8; 8]]) -> Self {
+        let mut union = self.0.clone();
+        union.extend(
+            other
+                .0
+                .iter()
+                .filter(|new| self.0.iter().all(|old| old.id != new.id))
+                .cloned(),
+        );
+        union.retain(|index| ids.contains(&index.id));
+        Self(union)
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn run(
     let mut budget = Budget::new(view.config);
     let chosen = if query.order_by == OrderBy::Key {
         by_key(view, path, query, &mut budget)?
-    } else if let Some(index) = indexes.find(path, &query.order_by) {
+    } else if let Some(index) = indexes.find(view.rows, path, &query.order_by)? {
         by_index(view, index, path, query, &mut budget)?
     } else {
         let (chosen, looked_at) = by_scan(view, path, query)?;

@@ -9,7 +9,6 @@ use super::{
     error::{Fault, RulesError},
     program::Program,
 };
-use crate::{Index, OrderBy, Path as TreePath};
 use jsonc_parser::{
     CollectOptions, ParseOptions,
     ast::{Object, StringLit, Value},
@@ -99,57 +98,15 @@ impl Rules {
         };
         let rules = reader.only_rules(&top)?;
         let mut path = Path::default();
-        Ok(Self {
-            root: reader.node(rules, &mut path)?,
-            text: text.into(),
-        })
+        let root = reader.node(rules, &mut path)?;
+        let text = text.into();
+        Ok(Self { root, text })
     }
 
     /// The document as it was given.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
-    }
-
-    /// Every index that an `.indexOn` declares, as the tree's settings take them: a `$name` becomes `*`.
-    #[must_use]
-    pub fn indexes(&self) -> Vec<Index> {
-        let mut found = Vec::new();
-        let mut open = vec![(&self.root, String::new())];
-        while let Some((node, at)) = open.pop() {
-            for on in &node.index_on {
-                let on = match on.as_str() {
-                    ".value" => OrderBy::Value,
-                    // Checked when the document was read.
-                    child => match child.parse() {
-                        Ok(path) => OrderBy::Child(path),
-                        Err(_) => continue,
-                    },
-                };
-                found.push(Index { at: at.clone(), on });
-            }
-            for (name, child) in &node.children {
-                open.push((child, format!("{at}/{name}")));
-            }
-            if let Some(child) = &node.captured {
-                open.push((child, format!("{at}/*")));
-            }
-        }
-        found.sort_by(|a, b| (&a.at, a.on.to_string()).cmp(&(&b.at, b.on.to_string())));
-        found
-    }
-
-    /// What `.indexOn` declares at exactly `path`; `.value` stands for the values themselves. Empty = nothing.
-    #[must_use]
-    pub fn index_on(&self, path: &[&str]) -> &[String] {
-        let mut node = &self.root;
-        for segment in path {
-            match node.below(segment) {
-                Some((next, _)) => node = next,
-                None => return &[],
-            }
-        }
-        &node.index_on
     }
 }
 
@@ -165,18 +122,22 @@ impl RuleNode {
 
 /// Where the reader is.
 #[derive(Default)]
-struct Path {
+pub(super) struct Path {
     place: String,
+    /// The same with `*` for each `$name`.
+    pub(super) pattern: String,
+    /// How many indexes were declared so far.
+    pub(super) indexes: usize,
     captures: Vec<String>,
     depth: usize,
 }
 
-struct Reader<'t> {
+pub(super) struct Reader<'t> {
     text: &'t str,
 }
 
 impl Reader<'_> {
-    fn at(&self, what: &impl Ranged, message: impl Into<String>) -> RulesError {
+    pub(super) fn at(&self, what: &impl Ranged, message: impl Into<String>) -> RulesError {
         RulesError::at(self.text, what.range().start, message)
     }
 
@@ -214,7 +175,7 @@ impl Reader<'_> {
                 ".read" => node.read = Some(self.rule(name, &property.value, path)?),
                 ".write" => node.write = Some(self.rule(name, &property.value, path)?),
                 ".validate" => node.validate = Some(self.rule(name, &property.value, path)?),
-                ".indexOn" => node.index_on = self.index_on(&property.value)?,
+                ".indexOn" => node.index_on = self.index_on(&property.value, path)?,
                 _ => {
                     self.check_key(property, name)?;
                     if let (true, Some(other)) = (name.starts_with('$'), &captured_as) {
@@ -258,16 +219,19 @@ impl Reader<'_> {
                 format!("paths nest deeper than the {PATH_DEPTH_MAX} levels allowed"),
             ));
         }
-        let length = path.place.len();
+        let captures = name.starts_with('$');
+        let (length, pattern_length) = (path.place.len(), path.pattern.len());
         path.place.push('/');
         path.place.push_str(name);
+        path.pattern.push('/');
+        path.pattern.push_str(if captures { "*" } else { name });
         path.depth += 1;
-        let captures = name.starts_with('$');
         if captures {
             path.captures.push(name.to_owned());
         }
         let child = self.node(below, path);
         path.place.truncate(length);
+        path.pattern.truncate(pattern_length);
         path.depth -= 1;
         if captures {
             path.captures.pop();
@@ -300,25 +264,6 @@ impl Reader<'_> {
             ));
         }
         Ok(())
-    }
-
-    fn index_on(&self, value: &Value<'_>) -> Result<Vec<String>, RulesError> {
-        let wrong = |value: &Value<'_>| {
-            self.at(
-                value,
-                ".indexOn is the name of a child or a list of such: [\"score\", \".value\"]",
-            )
-        };
-        let one = |value: &Value<'_>| match value {
-            Value::StringLit(name) if name.value == ".value" || is_child(&name.value) => {
-                Ok(name.value.to_string())
-            }
-            other => Err(wrong(other)),
-        };
-        match value {
-            Value::Array(items) => items.elements.iter().map(one).collect(),
-            other => Ok(vec![one(other)?]),
-        }
     }
 
     fn rule(&self, kind: &str, value: &Value<'_>, path: &Path) -> Result<Rule, RulesError> {
@@ -380,11 +325,6 @@ impl Reader<'_> {
         }
         RulesError::at(self.text, start + at, fault.message.clone())
     }
-}
-
-/// Whether an `.indexOn` names a child.
-fn is_child(name: &str) -> bool {
-    name.parse::<TreePath>().is_ok_and(|path| !path.is_root())
 }
 
 /// The library begins its sentences with a capital; ours follow "line 1, column 2: ".

@@ -20,6 +20,7 @@ mod error;
 mod eval;
 mod expr;
 mod guard;
+mod index_on;
 mod kind;
 mod lex;
 mod machine;

@@ -8,6 +8,7 @@ mod model;
 mod original;
 mod pool;
 mod queries;
+mod reindex;
 mod rules;
 mod store;
 mod watch;

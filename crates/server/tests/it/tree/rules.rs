@@ -192,6 +192,78 @@ fn rules_that_are_put_stay_in_force_after_a_kill() {
 }
 
 #[test]
+fn an_index_serves_without_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path());
+    let tree = server.tree();
+    good(
+        tree,
+        "PUT",
+        "/scores.json",
+        Some(r#"{"ada": {"n": 2}, "bob": {"n": 1}}"#),
+    );
+    let warned = || {
+        let query = "/scores.json?orderBy=%22n%22&limitToFirst=1";
+        let answer = call(tree, "GET", query, "", None);
+        assert_eq!(json_of(&answer), json!({"bob": {"n": 1}}));
+        answer.header("x-quintet-warning").is_some()
+    };
+    assert!(warned());
+    let open = r#"".read": true, ".write": true"#;
+    let rules = format!(r#"{{"rules": {{{open}, "scores": {{".indexOn": "n"}}}}}}"#);
+    good(tree, "PUT", "/.settings/rules.json", Some(&rules));
+    assert!(!warned(), "the index is there as soon as the rules are");
+    good(
+        tree,
+        "PUT",
+        "/.settings/rules.json",
+        Some(&format!(r#"{{"rules": {{{open}}}}}"#)),
+    );
+    assert!(warned(), "and gone with them");
+    server.stop();
+
+    // From a file, by SIGHUP: the same.
+    let file = rules_with(dir.path(), open, "");
+    let server = Server::start_with(&dir.path().join("other"), &["--tree-rules", &file], &[]);
+    let tree = server.tree();
+    good(
+        tree,
+        "PUT",
+        "/scores.json",
+        Some(r#"{"ada": {"n": 2}, "bob": {"n": 1}}"#),
+    );
+    rules_with(dir.path(), open, r#", "scores": {".indexOn": "n"}"#);
+    server.signal("HUP");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = call(tree, "GET", "/scores.json?orderBy=%22n%22", "", None);
+        if answer.header("x-quintet-warning").is_none() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the index was never built");
+    }
+    server.stop();
+}
+
+fn rules_with(dir: &Path, open: &str, more: &str) -> String {
+    rules(dir, &format!(r#"{{"rules": {{{open}{more}}}}}"#))
+}
+
+#[test]
+fn an_update_of_nothing_needs_the_right_to_write() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = rules(
+        dir.path(),
+        r#"{"rules": {"open": {".write": true}, "shut": {".read": true}}}"#,
+    );
+    let server = with_tokens(&dir.path().join("data"), &file, "optional");
+    let tree = server.tree();
+    assert_eq!(call(tree, "PATCH", "/open.json", "", Some("{}")).status, 200);
+    assert_eq!(refused(tree, "PATCH", "/shut.json", "", Some("{}")).0, 401);
+    server.stop();
+}
+
+#[test]
 fn a_condition_shows_nothing_that_may_not_be_read() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = rules(

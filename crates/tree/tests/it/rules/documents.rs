@@ -265,3 +265,28 @@ fn declared_indexes_are_found_by_path() {
         ]
     );
 }
+
+/// Rules in force must never keep a tree from opening: what it would refuse is refused in the document.
+#[test]
+fn what_an_index_on_declares_can_be_opened_with() {
+    let twice = r#"{"rules": {"*": {".indexOn": ["a", "a", "/a"]}, "$any": {".indexOn": "a"}}}"#;
+    let rules = Rules::parse(twice).expect("valid");
+    assert_eq!(rules.indexes().len(), 1);
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = quintet_tree::Config {
+        indexes: rules.indexes(),
+        ..crate::config(&dir)
+    };
+    quintet_tree::Tree::open(config).expect("it opens");
+
+    let long = "n".repeat(800);
+    let refused = refusal(&format!("{{\"rules\": {{\"{long}\": {{\".indexOn\": \"a\"}}}}}}"));
+    assert!(refused.contains("768"), "{refused}");
+    let many: Vec<String> = (0..1001).map(|n| format!("c{n}")).collect();
+    let refused = refusal(&serde_json::json!({"rules": {".indexOn": many}}).to_string());
+    assert!(refused.contains("more than the 1000 indexes"), "{refused}");
+    for key in [".key", "$key", "$value", "a.b", ""] {
+        let refused = refusal(&serde_json::json!({"rules": {".indexOn": key}}).to_string());
+        assert!(refused.starts_with("line 1, column 22: "), "{key}: {refused}");
+    }
+}
