@@ -7,6 +7,9 @@
 //!
 //! Why no wake-up is lost: the sleeper stores `sleeping` and then looks at the queue; the ringer stores to the queue and
 //! then looks at `sleeping`. The two `SeqCst` fences forbid that both look before the other's store.
+//!
+//! The flags are written by read-modify-writes only. Plain stores would do, since none can come between another's swap and
+//! the value that it read; but loom lets them come there, and reports wake-ups lost in ways that no machine can go.
 
 use crate::primitive::{AtomicBool, Condvar, Mutex, Ordering, fence, lock, wait};
 use std::{
@@ -56,13 +59,13 @@ impl Doorbell {
 
     /// For the owner: from now on a ring wakes. After this it must look for work once more before it sleeps.
     pub fn arm(&self) {
-        self.bell.sleeping.store(true, Ordering::Relaxed);
+        self.bell.sleeping.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
     /// For the owner: awake again, rings need not wake.
     pub fn disarm(&self) {
-        self.bell.sleeping.store(false, Ordering::Relaxed);
+        self.bell.sleeping.swap(false, Ordering::Relaxed);
     }
 }
 
@@ -124,7 +127,7 @@ impl Wake for Sleeper {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, Ordering::Release);
+        self.rung.swap(true, Ordering::Release);
         drop(lock(&self.falling_asleep));
         self.changed.notify_one();
     }

@@ -56,6 +56,35 @@ fn two_ringers_wake_one_sleeper() {
     });
 }
 
+/// Budget: 3 preemptions, 3 threads. The sleeper takes each ringer's work as it finds it. A ring that comes late, when its
+/// work was found without it, must not hide the other one.
+#[test]
+fn a_late_ring_does_not_hide_the_next() {
+    explore(3, || {
+        let parker = Parker::new();
+        let work = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let ringers: Vec<_> = (0..2)
+            .map(|at| {
+                let (work, bell) = (Arc::clone(&work), parker.doorbell());
+                thread::spawn(move || {
+                    work[at].store(true, Ordering::Relaxed);
+                    bell.ring();
+                })
+            })
+            .collect();
+        let mut left = vec![0, 1];
+        let is_there = |at: usize| work[at].load(Ordering::Relaxed);
+        while !left.is_empty() {
+            if parker.wait(|| left.iter().any(|at| is_there(*at)), None) {
+                left.retain(|at| !is_there(*at));
+            }
+        }
+        for ringer in ringers {
+            ringer.join().unwrap();
+        }
+    });
+}
+
 /// The doorbell's protocol with its fences on a switch.
 struct Bell {
     sleeping: AtomicBool,
