@@ -24,11 +24,12 @@ days); LOOM_LOG=trace and LOOM_LOCATION=1 explain a failure.",
 };
 
 /// Package and test target of every loom suite. Models of what a crate does not export are unit tests of its `lib`.
-const SUITES: [(&str, &str); 4] = [
+const SUITES: [(&str, &str); 5] = [
     ("quintet-core", "loom"),
     ("quintet-blockstore", "loom"),
     ("quintet-kv", LIB),
     ("quintet-stm", LIB),
+    ("quintet-shard", LIB),
 ];
 
 const LIB: &str = "lib";

@@ -8,6 +8,8 @@ mod config;
 mod histogram;
 mod lifecycle;
 mod link;
+#[cfg(all(test, quintet_loom))]
+mod loom;
 mod metered;
 mod port;
 mod router;
