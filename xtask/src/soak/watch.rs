@@ -12,7 +12,10 @@ const MOST_GROWTH: f64 = 1.05;
 pub(super) struct Watch {
     begun: Instant,
     settled: Duration,
-    samples: Vec<Sample>,
+    /// All of them, the first minute's too.
+    all: Vec<Sample>,
+    /// How many of them are from the first minute.
+    early: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -27,7 +30,8 @@ impl Watch {
         Self {
             begun: Instant::now(),
             settled: Duration::from_secs(60).min(length / 3),
-            samples: Vec::new(),
+            all: Vec::new(),
+            early: 0,
         }
     }
 
@@ -36,39 +40,52 @@ impl Watch {
         self.begun = Instant::now();
     }
 
-    /// Takes a sample, if the first minute has passed.
+    /// Takes a sample.
     pub(super) fn look(&mut self, pid: u32) -> Result<()> {
-        if self.begun.elapsed() < self.settled {
-            return Ok(());
-        }
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.split_whitespace().next()?.parse::<f64>().ok()
         };
-        self.samples.push(Sample {
+        self.all.push(Sample {
             anonymous_kib: field("RssAnon:").context("no RssAnon in /proc")?,
             resident_kib: field("VmRSS:").context("no VmRSS in /proc")?,
             descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count() as f64,
         });
+        if self.begun.elapsed() < self.settled {
+            self.early = self.all.len();
+        }
         Ok(())
     }
 
-    /// The means of the first and the last third.
+    /// Those after the first minute.
+    fn samples(&self) -> &[Sample] {
+        &self.all[self.early..]
+    }
+
+    /// The means of the first and the last third after the first minute.
     fn ends(&self, of: impl Fn(&Sample) -> f64) -> (f64, f64) {
-        let third = (self.samples.len() / 3).max(1).min(self.samples.len());
-        let mean = |samples: &[Sample]| samples.iter().map(&of).sum::<f64>() / samples.len().max(1) as f64;
+        let samples = self.samples();
+        let third = (samples.len() / 3).max(1).min(samples.len());
         (
-            mean(&self.samples[..third]),
-            mean(&self.samples[self.samples.len() - third..]),
+            mean(&samples[..third], &of),
+            mean(&samples[samples.len() - third..], &of),
         )
+    }
+
+    /// Anonymous memory from the beginning on, in MiB: what tells a leak from a warm-up.
+    pub(super) fn course(&self) -> String {
+        let tenth = self.all.len().div_ceil(10).max(1);
+        let tenths = self.all.chunks(tenth);
+        let means = tenths.map(|samples| mean(samples, |sample| sample.anonymous_kib) / 1024.0);
+        means.map(|mib| format!("{mib:.1}")).collect::<Vec<_>>().join(" ")
     }
 
     /// # Errors
     /// What has grown.
     pub(super) fn check(&self, name: &str) -> Result<()> {
         ensure!(
-            !self.samples.is_empty(),
+            !self.samples().is_empty(),
             "the {name} life was too short to be watched"
         );
         for (what, (first, last)) in [
@@ -99,7 +116,11 @@ impl fmt::Display for Watch {
         write!(
             f,
             ", descriptors {first:.1} -> {last:.1}; {} samples",
-            self.samples.len()
+            self.samples().len()
         )
     }
+}
+
+fn mean(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> f64 {
+    samples.iter().map(of).sum::<f64>() / samples.len().max(1) as f64
 }
