@@ -226,6 +226,17 @@ pub trait Authenticator: Send + Sync + 'static {
     /// [`ErrorKind::Unauthenticated`]: nothing was presented where something is required, or what was presented is
     /// malformed, forged, expired or not yet valid. The text names the reason and never the token.
     fn authenticate(&self, token: Option<&str>) -> Result<Principal>;
+
+    /// Whether a request with these values of the headers `Host` and `Origin` may be served at all; a port over HTTP asks
+    /// this of every request. A server that asks nobody for a token refuses pages of other sites here, which any browser on
+    /// this machine would carry requests for. Unless overridden, everybody is served.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PermissionDenied`] that says which of the two is not known.
+    fn check_site(&self, host: Option<&str>, origin: Option<&str>) -> Result<()> {
+        let _everybody = (host, origin);
+        Ok(())
+    }
 }
 
 /// Authentication is off: everybody is [`Principal::unchecked`], and what they present is not looked at.

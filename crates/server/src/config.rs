@@ -164,7 +164,7 @@ impl Config {
             vectors: (cfg!(feature = "shard") && wants(EngineName::Vectors) && with_http).then_some(vectors),
             stm: (cfg!(feature = "stm") && wants(EngineName::Stm) && with_http).then_some(stm),
             tree: tree.filter(|_| cfg!(feature = "tree") && wants(EngineName::Tree)),
-            auth: args.auth.settings()?,
+            auth: args.auth.settings(args.insecure)?,
         };
         if !args.insecure && config.auth.mode != crate::auth::Mode::Require {
             config.refuse_strangers()?;

@@ -19,6 +19,8 @@ impl BlockService {
 
     /// Whether who asks may do what is asked.
     pub(super) fn admit(&self, head: &RequestHead<'_>) -> Result<()> {
+        self.authenticator
+            .check_site(head.header("host"), head.header("origin"))?;
         // What is no bearer token is presented as the empty one, which nobody has.
         let token = head
             .header("authorization")

@@ -1,7 +1,8 @@
 //! [`Decoder`]: bytes to commands, whatever pieces they come in. RESP arrays of bulk strings, and inline lines.
 //!
 //! A bulk string is taken as it comes, so that the longest command need not fit the loop's buffer; a line is left until it
-//! is whole. Errors end the connection, with the words of Redis.
+//! is whole. Errors end the connection, with the words of Redis. So does HTTP: a web page can have a browser post a body
+//! of commands here.
 
 use crate::value::Bytes;
 
@@ -80,6 +81,9 @@ impl Decoder {
                     match inline(input)? {
                         None => return Ok(None),
                         Some(arguments) if arguments.is_empty() => continue,
+                        Some(arguments) if is_http(&arguments[0]) => {
+                            return Err(error("Protocol error: this is HTTP, which is not spoken here"));
+                        }
                         Some(arguments) => return Ok(Some(arguments)),
                     }
                 }
@@ -188,6 +192,12 @@ fn number(digits: &[u8]) -> Option<i64> {
         return None;
     }
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Whether an inline command is the head of a request over HTTP: the one method that pages may send unasked, or the header
+/// that every request has, and first in browsers.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
 }
 
 fn inline(input: &mut &[u8]) -> Result<Option<Vec<Bytes>>, ProtocolError> {

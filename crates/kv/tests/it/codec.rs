@@ -39,6 +39,29 @@ fn encode(command: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
+#[test]
+fn what_a_browser_posts_is_no_command() {
+    let body = "SET stolen 1\r\nFLUSHALL\r\n";
+    for head in [
+        "POST / HTTP/1.1\r\nHost: x",
+        "post /",
+        "GET / HTTP/1.1\r\nhost: 127.0.0.1:6380",
+    ] {
+        let (commands, error) = decode(&[format!("{head}\r\n\r\n{body}").as_bytes()]);
+        assert!(error.is_some_and(|error| error.contains("HTTP")), "{head}");
+        let names: Vec<_> = commands.iter().map(|command| &command[0]).collect();
+        assert!(names.iter().all(|name| *name == b"GET"), "{head}: {names:?}");
+    }
+    // As an argument, and as a command's name in RESP, they are words like any other.
+    assert_eq!(
+        decode(&[b"SET POST Host:\r\n"]),
+        (
+            vec![vec![b"SET".to_vec(), b"POST".to_vec(), b"Host:".to_vec()]],
+            None
+        )
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -9,10 +9,13 @@
 //! | `tokens` | what is accepted: signed tokens, and the static admin and read-only tokens |
 //! | `hs256` | the one signature there is |
 //! | `secret` | a secret in memory and where it came from |
+//! | `site` | which web pages may call where nobody is asked |
 
 mod hs256;
 mod secret;
+mod site;
 mod tokens;
 
 pub(crate) use secret::{Secret, Source};
+pub(crate) use site::Site;
 pub(crate) use tokens::{Mode, Settings, Tokens};

@@ -6,6 +6,7 @@
 use super::{
     hs256,
     secret::{SIGNING_BYTES_MIN, Secret, Source, TOKEN_BYTES_MIN},
+    site::Site,
 };
 use crate::failure::Failure;
 use arc_swap::ArcSwap;
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) audience: Option<String>,
     /// Whether the word `owner` is an admin token, as emulators have it.
     pub(crate) owner: bool,
+    /// Which pages may call where nobody is asked for a token.
+    pub(crate) site: Site,
 }
 
 impl Settings {
@@ -68,6 +71,10 @@ impl Settings {
         issuer: None,
         audience: None,
         owner: false,
+        site: Site {
+            hosts: Vec::new(),
+            any_name: false,
+        },
     };
 }
 
@@ -225,6 +232,14 @@ impl Tokens {
 }
 
 impl Authenticator for Tokens {
+    fn check_site(&self, host: Option<&str>, origin: Option<&str>) -> Result<()> {
+        match self.settings.mode {
+            Mode::Off => self.settings.site.check(host, origin),
+            // Who may do something without a token is what rules say, and they say it of every page.
+            Mode::Optional | Mode::Require => Ok(()),
+        }
+    }
+
     fn authenticate(&self, token: Option<&str>) -> Result<Principal> {
         if self.settings.mode == Mode::Off {
             return Ok(Principal::unchecked());

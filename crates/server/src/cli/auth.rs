@@ -1,7 +1,7 @@
 //! The flags about who may use the server. Secrets are never flags themselves: they come from files or the environment.
 
 use crate::{
-    auth::{Mode, Secret, Settings, Source},
+    auth::{Mode, Secret, Settings, Site, Source},
     failure::Failure,
 };
 use clap::Args;
@@ -49,14 +49,29 @@ pub struct AuthArgs {
     /// Make a signed token for anybody who asks at POST /auth/token; for development
     #[arg(long, env = "QUINTET_AUTH_ALLOW_TOKEN_CREATION", hide_env_values = true, help_heading = HEADING)]
     auth_allow_token_creation: bool,
+
+    /// Names, beside this machine's own, by which a server without `--auth` may be called, and whose pages may call it,
+    /// separated by commas; `*` = every one
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = host, env = "QUINTET_ALLOW_HOST", hide_env_values = true, help_heading = HEADING)]
+    allow_host: Vec<String>,
+}
+
+/// A name without scheme, port and path.
+fn host(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if text == "*" || !text.is_empty() && text.bytes().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a name such as app.example, without scheme and port".to_owned())
+    }
 }
 
 impl AuthArgs {
-    /// What the flags and the environment say together.
+    /// What the flags and the environment say together, and `--insecure` with them.
     ///
     /// # Errors
     /// A usage failure when a secret comes from two places.
-    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+    pub(crate) fn settings(&self, is_insecure: bool) -> Result<Settings, Failure> {
         Ok(Settings {
             mode: self.auth,
             secret: source(
@@ -77,6 +92,10 @@ impl AuthArgs {
             issuer: self.auth_issuer.clone(),
             audience: self.auth_audience.clone(),
             owner: self.auth_owner,
+            site: Site {
+                hosts: self.allow_host.clone(),
+                any_name: is_insecure,
+            },
         })
     }
 

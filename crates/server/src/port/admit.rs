@@ -1,9 +1,10 @@
 //! Who may use the API port: every request is asked for its token, but for the paths that say whether the server lives.
 //!
 //! GET and HEAD read, and so do searches, whatever their method; everything else writes. There are no rules here: a role
-//! decides (see [`quintet_core::auth::Role`]). A layer inside [`dress`](super::dress), so that a refusal has a body and an id.
+//! decides (see [`quintet_core::auth::Role`]). Where nobody is asked, pages of other sites are refused. A layer inside [`dress`](super::dress), so that a refusal has a body and an id.
 
 use super::{api::Api, problem::Problem};
+use crate::auth::Tokens;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, Method, header},
@@ -22,13 +23,23 @@ const OPEN: [&str; 4] = ["/livez", "/readyz", "/version", "/openapi.json"];
 /// The layer.
 pub(crate) async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if !OPEN.contains(&path)
-        && !is_page(path)
-        && let Err(problem) = check(&api, request.method(), path, request.headers())
-    {
-        return problem.into_response();
+    if !OPEN.contains(&path) {
+        if let Err(error) = check_site(api.tokens(), request.headers()) {
+            return Problem::from(error).into_response();
+        }
+        if !is_page(path)
+            && let Err(problem) = check(&api, request.method(), path, request.headers())
+        {
+            return problem.into_response();
+        }
     }
     next.run(request).await
+}
+
+/// Whether a page may have sent this, where that matters. A header that is no text is known to nobody.
+pub(super) fn check_site(tokens: &Tokens, headers: &HeaderMap) -> Result<(), Error> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    tokens.check_site(text(header::HOST), text(header::ORIGIN))
 }
 
 fn check(api: &Api, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {

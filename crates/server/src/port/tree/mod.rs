@@ -26,10 +26,11 @@ mod target;
 
 pub(crate) use face::Face;
 
+use super::{admit::check_site, problem::Problem};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderName, Method, header},
+    http::{HeaderName, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -62,6 +63,7 @@ pub(crate) fn router(face: Face) -> Router {
         )
         .route("/auth/token", post(settings::token))
         .fallback(any)
+        .layer(middleware::from_fn_with_state(face.clone(), admit))
         .layer(middleware::from_fn(fault::dress))
         .layer(middleware::from_fn_with_state(face.clone(), count))
         .layer(CompressionLayer::new().gzip(true).compress_when(compressed))
@@ -69,7 +71,8 @@ pub(crate) fn router(face: Face) -> Router {
         .with_state(face)
 }
 
-/// Any page may talk to the port, as it may to Firebase's; what it may do, rules and tokens decide.
+/// Any page may talk to the port, as it may to Firebase's; what it may do, rules and tokens decide. Without tokens see
+/// [`admit`].
 fn cors() -> CorsLayer {
     let headers = [
         header::AUTHORIZATION,
@@ -92,6 +95,17 @@ fn cors() -> CorsLayer {
         .allow_headers(headers)
         .expose_headers([header::ETAG])
         .max_age(PREFLIGHT_AGE)
+}
+
+/// Without tokens any page could read and write by any browser on this machine: those of other sites are refused.
+async fn admit(State(face): State<Face>, request: Request, next: Next) -> Response {
+    match check_site(face.tokens(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        // No word of rules: it is told why.
+        Err(error) => {
+            Problem::of_status(StatusCode::FORBIDDEN, "foreign page", error.context()).into_response()
+        }
+    }
 }
 
 /// Counts the answers for those who watch the engine.
