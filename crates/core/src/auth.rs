@@ -227,14 +227,10 @@ pub trait Authenticator: Send + Sync + 'static {
     /// malformed, forged, expired or not yet valid. The text names the reason and never the token.
     fn authenticate(&self, token: Option<&str>) -> Result<Principal>;
 
-    /// Whether a request with these values of the headers `Host` and `Origin` may be served at all; a port over HTTP asks
-    /// this of every request. A server that asks nobody for a token refuses pages of other sites here, which any browser on
-    /// this machine would carry requests for. Unless overridden, everybody is served.
-    ///
-    /// # Errors
-    /// [`ErrorKind::PermissionDenied`] that says which of the two is not known.
-    fn check_site(&self, host: Option<&str>, origin: Option<&str>) -> Result<()> {
-        let _everybody = (host, origin);
+    /// Asked by ports over HTTP of each request: [`ErrorKind::PermissionDenied`] for a page of another site, where tokens do
+    /// not keep it out, as any browser carries requests for it. Unless overridden, all are served.
+    #[expect(clippy::missing_errors_doc, reason = "the first sentence is about it")]
+    fn check_site(&self, _host: Option<&str>, _origin: Option<&str>) -> Result<()> {
         Ok(())
     }
 }

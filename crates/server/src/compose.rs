@@ -6,26 +6,30 @@
 
 mod engines;
 mod patience;
+mod sentinel;
 
 use crate::{
     auth::Tokens,
     cli::ServeArgs,
     config::Config,
-    console::{complain, say},
-    engine::Part,
+    console::say,
+    engine::{Part, Roster},
     failure::Failure,
     features,
+    journal::Journal,
     lock::DataDir,
     port::{
         admin,
         api::ApiPort,
         life::{Life, Stage},
     },
+    settings::Again,
     shutdown::{Shutdown, Stop},
 };
 use engines::{Engines, Shared};
 use patience::patiently;
-use quintet_core::{Deadline, SystemClock};
+use quintet_core::{Clock as _, Deadline, SystemClock};
+use sentinel::Sentinel;
 use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 use tokio::runtime::Runtime;
 
@@ -39,7 +43,7 @@ const MOST_RUNTIME_THREADS: usize = 4;
 ///
 /// # Errors
 /// When something cannot be opened, or a part fails while it runs or drains.
-pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
+pub fn serve(args: &ServeArgs, again: &dyn Fn() -> Result<Again, Failure>) -> Result<(), Failure> {
     let config = Config::from_args(args)?;
     if !config.serves_anything() {
         return Err(
@@ -47,11 +51,29 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
                 .hint("--http-addr 127.0.0.1:8080, and see --without"),
         );
     }
+    let journal = Journal::open(args.log.log_level, args.log.log_format)
+        .map_err(|error| Failure::new(format!("cannot start the log: {error}")))?;
+    let ended = run(&config, &journal, again);
+    match &ended {
+        Ok(()) => tracing::info!("stopped"),
+        Err(failure) => tracing::error!(reason = failure.message(), "stopped"),
+    }
+    ended
+}
+
+fn run(
+    config: &Config,
+    journal: &Journal,
+    again: &dyn Fn() -> Result<Again, Failure>,
+) -> Result<(), Failure> {
     let shutdown = Shutdown::install()
         .map_err(|error| Failure::new(format!("cannot install the signal handlers: {error}")))?;
+    let begun = SystemClock.now();
     raise_descriptor_limit();
-    engines::probe(&config)?;
+    engines::probe(config)?;
     let dir = DataDir::create_or_open(&config.data_dir)?;
+    let data = dir.path().display().to_string();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), data, "starting");
     let runtime = runtime()?;
     let life = Life::new();
     let tokens = Arc::new(Tokens::open(config.auth.clone(), Arc::new(SystemClock))?);
@@ -61,15 +83,19 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
         life: &life,
         reporter: &shutdown.reporter(),
     };
-    let parts = start(&config, &dir, shared)?;
+    let (parts, roster) = start(config, &dir, shared)?;
     life.enter(Stage::Serving);
-    announce(&config, &dir, &parts);
+    let sentinel = Sentinel::start(roster, life.clone())
+        .map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
+    announce(config, &dir, &parts);
+    let took_ms = SystemClock.now().saturating_duration_since(begun).as_millis();
+    tracing::info!(took_ms, "ready");
     #[cfg(target_os = "linux")]
     crate::notify::tell(crate::notify::READY);
 
     let stop = loop {
         match shutdown.wait() {
-            Stop::Reload => reload(&tokens, &parts),
+            Stop::Reload => reload(&tokens, &parts, journal, again),
             stop => break stop,
         }
     };
@@ -78,11 +104,16 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let failed = match stop {
         Stop::Signal(name) => {
             say(format_args!("{name}: draining, at most {} s", DRAIN.as_secs()));
+            tracing::info!(signal = name, at_most_s = DRAIN.as_secs(), "draining");
             None
         }
-        Stop::Failed(reason) => Some(Failure::new(reason)),
+        Stop::Failed(reason) => {
+            tracing::error!(reason, "a part ended on its own: draining");
+            Some(Failure::new(reason))
+        }
         Stop::Reload => None,
     };
+    drop(sentinel);
     let ended = end(parts, &life);
     // Calls that outlived the deadline would hold the process up.
     runtime.shutdown_background();
@@ -95,17 +126,31 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads the files of tokens and rules again. What is wrong is told, and what was in force stays.
-fn reload(tokens: &Tokens, parts: &[Box<dyn Part>]) {
-    let failures: Vec<Failure> = std::iter::once(tokens.reload())
+/// Reads the files of tokens and rules again, and the level of the log. What is wrong is told, and what was in force stays.
+fn reload(
+    tokens: &Tokens,
+    parts: &[Box<dyn Part>],
+    journal: &Journal,
+    again: &dyn Fn() -> Result<Again, Failure>,
+) {
+    let level = again().map(|again| {
+        journal.set_level(again.log_level);
+        if !again.later.is_empty() {
+            let settings = again.later.join(", ");
+            tracing::warn!(settings, "changed in the file: these need a restart");
+        }
+    });
+    let failures: Vec<Failure> = [level, tokens.reload()]
+        .into_iter()
         .chain(parts.iter().map(|part| part.reload()))
         .filter_map(Result::err)
         .collect();
     if failures.is_empty() {
-        say("SIGHUP: tokens and rules were read again");
+        say("SIGHUP: tokens, rules and the log's level were read again");
+        tracing::info!("reloaded");
     }
     for failure in failures {
-        complain(failure);
+        tracing::warn!(reason = failure.message(), "SIGHUP: what was in force stays");
     }
 }
 
@@ -128,18 +173,22 @@ fn raise_descriptor_limit() {
     let _as_it_was = setrlimit(Resource::Nofile, limit);
 }
 
+/// What was started, in the order of the start.
+type Parts = Vec<Box<dyn Part>>;
+
 /// Starts every part that is built in and not left out; if one fails, those that were started are ended.
-fn start(config: &Config, dir: &DataDir, shared: Shared<'_>) -> Result<Vec<Box<dyn Part>>, Failure> {
+fn start(config: &Config, dir: &DataDir, shared: Shared<'_>) -> Result<(Parts, Arc<Roster>), Failure> {
     let engines = Engines::of(config);
-    let mut parts: Vec<Box<dyn Part>> = Vec::new();
+    let mut parts = Parts::new();
+    let (roster, mut routes) = engines.routes(config, dir.path());
+    let roster = Arc::new(roster);
     if let Some(address) = config.http.address {
-        let (roster, mut routes) = engines.routes(config, dir.path());
         routes.push(admin::routes(dir.path(), address.ip().is_loopback()));
         let port = ApiPort::open(
             shared.runtime,
             &config.http,
             address,
-            (roster, routes),
+            (Arc::clone(&roster), routes),
             shared.tokens,
             shared.life.clone(),
         )?;
@@ -151,11 +200,11 @@ fn start(config: &Config, dir: &DataDir, shared: Shared<'_>) -> Result<Vec<Box<d
         match started {
             Ok(part) => parts.push(part),
             Err(failure) if failed.is_none() => failed = Some(failure),
-            Err(failure) => complain(failure),
+            Err(failure) => tracing::error!(reason = failure.message(), "could not be started"),
         }
     }
     match failed {
-        None => Ok(parts),
+        None => Ok((parts, roster)),
         Some(failure) => {
             let _first_failure_counts = end(parts, shared.life);
             Err(failure)
@@ -179,7 +228,7 @@ fn announce(config: &Config, dir: &DataDir, parts: &[Box<dyn Part>]) {
 
 /// Drains every port, then closes every engine, each step side by side, even if one fails; the first failure is returned,
 /// the others are printed.
-fn end(mut parts: Vec<Box<dyn Part>>, life: &Life) -> Result<(), Failure> {
+fn end(mut parts: Parts, life: &Life) -> Result<(), Failure> {
     life.enter(Stage::Draining);
     let deadline = Deadline::after(&SystemClock, DRAIN);
     let drained = side_by_side(parts.iter_mut().map(|part| move || part.drain(deadline)));
@@ -189,7 +238,7 @@ fn end(mut parts: Vec<Box<dyn Part>>, life: &Life) -> Result<(), Failure> {
         if first.is_ok() {
             first = Err(failure);
         } else {
-            complain(failure);
+            tracing::error!(reason = failure.message(), "did not end cleanly");
         }
     }
     first

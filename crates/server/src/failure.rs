@@ -53,6 +53,12 @@ impl Failure {
         self
     }
 
+    /// What went wrong, without what to do about it.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Whether a server uses the directory.
     #[must_use]
     pub const fn is_in_use(&self) -> bool {

@@ -43,6 +43,7 @@ pub mod workflow;
 mod auth;
 mod bar;
 mod engine;
+mod journal;
 mod port;
 #[cfg(feature = "ui")]
 mod ui;
@@ -79,8 +80,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn done(settings: &Settings) -> Result<(), failure::Failure> {
     match &settings.cli.command {
-        None => served(&settings.cli.serve),
-        Some(cli::Command::Serve(args)) => served(args),
+        None => served(settings, &settings.cli.serve),
+        Some(cli::Command::Serve(args)) => served(settings, args),
         Some(cli::Command::Fsck(args)) => fsck::fsck(args),
         Some(cli::Command::Backup(args)) => backup::backup(args),
         Some(cli::Command::Restore(args)) => backup::restore(args),
@@ -117,7 +118,7 @@ fn done(settings: &Settings) -> Result<(), failure::Failure> {
     }
 }
 
-fn served(args: &cli::ServeArgs) -> Result<(), failure::Failure> {
+fn served(settings: &Settings, args: &cli::ServeArgs) -> Result<(), failure::Failure> {
     settings::warn_of_strangers();
-    compose::serve(args)
+    compose::serve(args, &|| settings.again())
 }

@@ -5,7 +5,7 @@
 //! with `_` for `-`; a table's name may stand before them: `[http]` with `addr` is `http_addr`.
 
 use crate::{
-    cli::{Cli, Command, ServeArgs},
+    cli::{Cli, Command, LogLevel, ServeArgs},
     config::Config,
     console::{complain, say},
     failure::Failure,
@@ -16,6 +16,8 @@ use toml::{Table, Value};
 
 /// The setting that names the file; it cannot stand in one.
 const FILE: &str = "config";
+/// The one that is read again while the server runs.
+const LEVEL: &str = "log_level";
 /// How alike two names must be to be suggested, 0 to 1.
 const ALIKE: f64 = 0.75;
 
@@ -23,8 +25,17 @@ const ALIKE: f64 = 0.75;
 pub struct Settings {
     /// The parsed command line.
     pub cli: Cli,
+    args: Vec<OsString>,
     matches: ArgMatches,
     file: Option<String>,
+}
+
+/// What the file says now, of a server that runs.
+pub struct Again {
+    /// The level from which on is logged, whoever sets it.
+    pub log_level: LogLevel,
+    /// Settings that are not what the server was started with, and need a restart.
+    pub later: Vec<String>,
 }
 
 /// Why there are no settings.
@@ -49,6 +60,7 @@ impl Settings {
         let Some(path) = cli.serve_args().and_then(|serve| serve.config.clone()) else {
             return Ok(Self {
                 cli,
+                args,
                 matches,
                 file: None,
             });
@@ -58,8 +70,29 @@ impl Settings {
         let matches = command.try_get_matches_from(&args).map_err(Refused::Usage)?;
         Ok(Self {
             cli: Cli::from_arg_matches(&matches).map_err(Refused::Usage)?,
+            args,
             matches,
             file: Some(path.display().to_string()),
+        })
+    }
+
+    /// Reads the same command line and the file as it is now.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn again(&self) -> Result<Again, Failure> {
+        let now = Self::read(self.args.iter().cloned()).map_err(|refused| match refused {
+            Refused::File(failure) => failure,
+            Refused::Usage(error) => Failure::usage(error.to_string().trim().to_owned()),
+        })?;
+        let all = settings();
+        let changed = |arg: &&clap::Arg| shown(arg, self.deepest()) != shown(arg, now.deepest());
+        let keys = all.iter().filter(changed).map(|arg| arg.get_id().to_string());
+        let later = keys.filter(|key| key != LEVEL).collect();
+        let serve = now.cli.serve_args().unwrap_or(&now.cli.serve);
+        Ok(Again {
+            log_level: serve.log.log_level,
+            later,
         })
     }
 

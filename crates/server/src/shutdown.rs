@@ -1,5 +1,5 @@
 //! SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once with exit code 1. SIGHUP asks for the
-//! files of rules and tokens to be read again. SIGXFSZ is caught and ignored.
+//! files of rules, tokens and settings to be read again. SIGXFSZ is caught and ignored.
 //!
 //! The main thread waits here for signals, or for an engine that says it cannot go on.
 

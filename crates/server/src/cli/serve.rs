@@ -254,6 +254,10 @@ pub struct ServeArgs {
     /// Who may use the server.
     #[command(flatten)]
     pub auth: super::AuthArgs,
+
+    /// What is logged.
+    #[command(flatten)]
+    pub log: super::LogArgs,
 }
 
 /// The value of `--blocks-verify`.

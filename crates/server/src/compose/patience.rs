@@ -1,9 +1,9 @@
 //! What people see while a start takes long: which engines are waited for and how far reading what they kept is.
 //!
-//! A bar where standard error is a terminal; elsewhere a line after two seconds and then one in half a minute. How far it is
+//! A bar where standard error is a terminal; elsewhere a line of the log after two seconds and then one in half a minute. How far it is
 //! is an estimate: the bytes that this process has read so far, of those in the logs and snapshots that it found.
 
-use crate::{bar::Bar, console::complain, size::ByteSize};
+use crate::{bar::Bar, size::ByteSize};
 use std::{
     fs,
     path::Path,
@@ -41,7 +41,8 @@ pub(super) fn patiently<R>(
                 bar.say(format!("recovering {names}"));
                 if bar.is_hidden() && look % LOOKS == 0 {
                     let (read, total) = (ByteSize(read), ByteSize(total));
-                    complain(format_args!("recovering {names}: {read} of {total} read"));
+                    let (read, total) = (read.to_string(), total.to_string());
+                    tracing::warn!(engines = names, read, total, "recovering takes long");
                 }
                 if is_done.recv_timeout(PACE) != Err(RecvTimeoutError::Timeout) {
                     return;

@@ -38,7 +38,7 @@ pub(crate) struct Api {
 }
 
 struct Inner {
-    roster: Roster,
+    roster: Arc<Roster>,
     tokens: Arc<Tokens>,
     life: Life,
     offload: Offload,
@@ -51,7 +51,7 @@ struct Inner {
 }
 
 impl Api {
-    fn new(roster: Roster, tokens: Arc<Tokens>, life: Life, config: &HttpConfig) -> Self {
+    fn new(roster: Arc<Roster>, tokens: Arc<Tokens>, life: Life, config: &HttpConfig) -> Self {
         let since = SystemClock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             inner: Arc::new(Inner {
@@ -162,7 +162,7 @@ impl ApiPort {
         runtime: &Handle,
         config: &HttpConfig,
         address: SocketAddr,
-        (roster, routes): (Roster, Vec<Routes>),
+        (roster, routes): (Arc<Roster>, Vec<Routes>),
         tokens: &Arc<Tokens>,
         life: Life,
     ) -> Result<Self, Failure> {

@@ -9,6 +9,7 @@ use super::{
     problem::{self, Problem},
     traffic,
 };
+use crate::journal::{self, Answered};
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -39,14 +40,25 @@ pub(crate) async fn dress(State(api): State<Api>, request: Request, next: Next) 
         .filter(|id| is_fit(id))
         .cloned()
         .unwrap_or_else(|| api.next_id());
-    let what = format!("{} {}", request.method(), request.uri().path());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
+    let reason = response.extensions().get::<Problem>();
+    let reason = reason.map(|problem| problem.detail().to_owned());
     let failed = response.status().is_client_error() || response.status().is_server_error();
     if failed && response.extensions().get::<Dressed>().is_none() {
-        response = render(response, &id, &what).await;
+        response = render(response, &id, &format!("{method} {path}")).await;
     }
     let took = SystemClock.now().saturating_duration_since(began);
     api.traffic().count(group, response.status().as_u16(), took);
+    journal::answered(&Answered {
+        port: "api",
+        method: &method,
+        path: &path,
+        status: response.status().as_u16(),
+        reason: reason.as_deref(),
+        id: id.to_str().ok(),
+        took,
+    });
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert(

@@ -86,7 +86,7 @@ fn rig() -> Rig {
         runtime.handle(),
         &config,
         SocketAddr::from(([127, 0, 0, 1], 0)),
-        (roster, routes),
+        (Arc::new(roster), routes),
         &tokens,
         life.clone(),
     )

@@ -17,6 +17,7 @@ mod data_dir;
 mod docs;
 mod fsck;
 mod idle;
+mod journal;
 mod kv_routes;
 mod life;
 mod manners;
@@ -27,6 +28,7 @@ mod process;
 mod prove;
 mod serve;
 mod settings;
+mod site;
 #[cfg(feature = "tree")]
 mod tree;
 mod upkeep;

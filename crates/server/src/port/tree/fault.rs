@@ -3,7 +3,10 @@
 //! The outermost layer of the port. What a rule refused is told as `Permission denied` alone: the reason would describe data
 //! that the client may not read. An administrator asks for it with `?explain=1`.
 
-use crate::port::{dress::Dressed, problem::Problem};
+use crate::{
+    journal::{self, Answered},
+    port::{dress::Dressed, problem::Problem},
+};
 use axum::{
     body::Body,
     extract::Request,
@@ -11,7 +14,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use quintet_core::ErrorKind;
+use quintet_core::{Clock as _, ErrorKind, SystemClock};
 use serde_json::json;
 
 /// What rules answer.
@@ -20,7 +23,18 @@ const DENIED: &str = "Permission denied";
 /// The layer.
 pub(super) async fn dress(request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let began = SystemClock.now();
     let mut response = next.run(request).await;
+    let reason = response.extensions().get::<Problem>();
+    journal::answered(&Answered {
+        port: "tree",
+        method: &method,
+        path: uri.path(),
+        status: response.status().as_u16(),
+        reason: reason.map(Problem::detail),
+        id: None,
+        took: SystemClock.now().saturating_duration_since(began),
+    });
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
