@@ -89,7 +89,12 @@ fn run(weak: &Weak<Inner>) {
 }
 
 fn log_is_long(inner: &Inner) -> bool {
-    inner.log.is_some() && inner.logged_bytes.load(Relaxed) >= inner.config.snapshot_after_bytes
+    if inner.log.is_none() {
+        return false;
+    }
+    let logged_bytes = inner.logged_bytes.load(Relaxed);
+    // Short of the least, nobody need ask the shards for their sizes.
+    logged_bytes >= inner.config.snapshot_after_bytes && logged_bytes >= inner.table.bytes()
 }
 
 /// One piece of the thread's work.

@@ -39,10 +39,13 @@ pub struct Config {
     /// Whether a thread removes keys when they expire and writes snapshots. Default `true`. Without it, call
     /// [`Store::maintain`](crate::Store::maintain); an expired key is gone for every operation either way.
     pub background: bool,
-    /// How much log may collect before a snapshot replaces it, in bytes. Default 256 MiB; at least 1 MiB.
+    /// How much log must have collected before a snapshot replaces it, in bytes: this, or as much as keys and values take
+    /// if that is more. So a little data does not carry a long log, and writing snapshots costs no more than writing the
+    /// log. Counted are the records since the last snapshot, also those of earlier openings. Default 16 MiB; at least 1 MiB.
     pub snapshot_after_bytes: u64,
-    /// The size of a log segment, in bytes; see [`quintet_log::LogConfig::segment_bytes`]. Default 128 MiB. It must hold
-    /// the largest value.
+    /// The size of a log segment, in bytes; see [`quintet_log::LogConfig::segment_bytes`]. Default 65 MiB. It must hold
+    /// the largest value. On the disk are at most the segments that hold the log since the last snapshot, and two more: a
+    /// segment is given back as a whole, and one is made ahead of need.
     pub segment_bytes: u64,
 }
 
@@ -59,8 +62,8 @@ impl Default for Config {
             read_only: false,
             drop_empty: false,
             background: true,
-            snapshot_after_bytes: 256 << 20,
-            segment_bytes: 128 << 20,
+            snapshot_after_bytes: 16 << 20,
+            segment_bytes: 65 << 20,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     Config, KvError, WhenFull,
     effect::Effect,
     expiry::Wheel,
+    persist::Opened,
     table::{Table, entry_at, find_mut},
     transaction::{Outcome, Transaction},
     value::{Bytes, Value},
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     dice: AtomicU64,
     /// One snapshot at a time.
     pub(crate) snapshots: Mutex<()>,
+    /// The log's records since the last snapshot.
     pub(crate) logged_bytes: AtomicU64,
     /// What keys and values may take; 0 = no limit. Begins as configured.
     pub(crate) max_memory_bytes: AtomicU64,
@@ -73,7 +75,11 @@ impl Inner {
     pub(crate) fn new(
         config: Config,
         table: Table,
-        (log, recovery): (Option<Log>, Recovery),
+        Opened {
+            log,
+            recovery,
+            replayed_bytes,
+        }: Opened,
         home: Option<(Arc<dyn Directory>, ClaimGuard)>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -99,7 +105,7 @@ impl Inner {
             in_line: AtomicUsize::new(0),
             dice: AtomicU64::new(0x9e37_79b9_7f4a_7c15),
             snapshots: Mutex::new(()),
-            logged_bytes: AtomicU64::new(0),
+            logged_bytes: AtomicU64::new(replayed_bytes),
             max_memory_bytes: AtomicU64::new(max_memory_bytes),
             saved_ms: AtomicU64::new(saved_ms),
             turn: crate::handler::Turn::default(),

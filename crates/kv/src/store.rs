@@ -89,7 +89,7 @@ impl Store {
         Self::start(Inner::new(
             config,
             table,
-            (None, Recovery::default()),
+            persist::Opened::default(),
             None,
             clock,
         ))

@@ -25,6 +25,16 @@ use std::sync::Arc;
 /// The first byte of every record and of every entry of a snapshot.
 pub(crate) const RECORD_VERSION: u8 = 1;
 
+/// What there is of a store beside its table.
+#[derive(Default)]
+pub(crate) struct Opened {
+    /// `None` in memory, and in a read-only store.
+    pub(crate) log: Option<Log>,
+    pub(crate) recovery: Recovery,
+    /// The records that came after the snapshot.
+    pub(crate) replayed_bytes: u64,
+}
+
 /// Reads snapshot and log into the table, and opens the log for what comes next; a read-only store opens none, and its
 /// recovery is all zeros.
 ///
@@ -36,12 +46,16 @@ pub(crate) fn open(
     table: &Table,
     directory: &Arc<dyn Directory>,
     clock: &Arc<dyn Clock>,
-) -> Result<(Option<Log>, Recovery)> {
+) -> Result<Opened> {
     let after = snapshot::read(&**directory, table)?;
-    let mut replay = |seq: Seq, record: &[u8]| replay(table, config.drop_empty, seq, record);
+    let mut replayed_bytes = 0;
+    let mut replay = |seq: Seq, record: &[u8]| {
+        replayed_bytes += record.len() as u64;
+        replay(table, config.drop_empty, seq, record)
+    };
     if config.read_only {
         quintet_log::read(&**directory, after, &mut replay)?;
-        return Ok((None, Recovery::default()));
+        return Ok(Opened::default());
     }
     // Less the segment's header and a group's mark.
     let room = config.segment_bytes.min(1 << 30) - 8192;
@@ -55,7 +69,11 @@ pub(crate) fn open(
         ..LogConfig::default()
     };
     let (log, recovery) = Log::open(directory.clone(), log_config, clock.clone(), after, &mut replay)?;
-    Ok((Some(log), recovery))
+    Ok(Opened {
+        log: Some(log),
+        recovery,
+        replayed_bytes,
+    })
 }
 
 /// Does a record again, for the keys that are not beyond it already.

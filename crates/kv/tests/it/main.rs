@@ -12,6 +12,7 @@ mod crowd;
 mod differential;
 mod directory;
 mod expiry;
+mod growth;
 mod interval;
 mod linear;
 mod model;
