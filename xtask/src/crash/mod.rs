@@ -27,6 +27,8 @@ Runs every stage, or the one named:
   vectors the vector store: power cuts and failing I/O on a simulated disk, kill -9 on a
           real directory, random histories                           (N images and cases, N / 20 rounds)
   million a million points are inserted, counted, found, there after opening again
+  kv      the key-value store: power cuts and failing I/O on a simulated disk, at most an
+          interval lost, kill -9 on a real directory                 (N / 20 rounds)
   stm     contexts: the same, kill -9, readers beside writers        (N / 20 rounds of each)
   tree    the tree, killed with -9 under load and opened again       (N / 20 rounds)
   kill    the server, killed with -9 under load and started again    (N / 20 rounds at each durability)
@@ -55,7 +57,7 @@ struct Stage {
     work: Work,
 }
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage {
         name: "log",
         work: Work::Tests {
@@ -82,6 +84,13 @@ const STAGES: [Stage; 9] = [
         work: Work::Tests {
             package: "quintet-shard",
             filter: "inserts_are_as_many_points",
+        },
+    },
+    Stage {
+        name: "kv",
+        work: Work::Tests {
+            package: "quintet-kv",
+            filter: "crash",
         },
     },
     Stage {

@@ -98,7 +98,7 @@ impl Durable for Values {
 const WORK: Workload = Workload { values: 40, batch: 3 };
 
 fn cut(durability: Durability, seed: u64) {
-    let images = 600;
+    let images = 60 * crate::crash_rounds(10) as u64;
     let looked_at =
         survives_power_cuts(&|directory| open(directory, durability), WORK, images, seed).unwrap();
     assert_eq!(looked_at, 2 * images);
