@@ -86,13 +86,7 @@ impl Store {
             .into());
         }
         let table = Table::new(config.shards, config.when_full == WhenFull::EvictOldest);
-        Self::start(Inner::new(
-            config,
-            table,
-            persist::Opened::default(),
-            None,
-            clock,
-        ))
+        Self::start(Inner::new(config, table, persist::Opened::default(), None, clock))
     }
 
     fn start(inner: Inner) -> Result<Self> {

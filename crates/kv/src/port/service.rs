@@ -4,7 +4,9 @@
 //! With a log, answers are kept until the end of the loop's turn; one commit then covers every connection of the turn, and
 //! they leave when it is as durable as configured. That holds for reads too: what they saw is in the log before them.
 
+mod bell;
 mod settle;
+mod token;
 
 use super::{
     PortConfig,
@@ -15,49 +17,16 @@ use super::{
     session::Session,
 };
 use crate::{Store, value::Bytes, wait::Delivery};
+use bell::{Bell, Rung};
 use quintet_core::Result;
 use quintet_net::{ConnectionId, Link, Links, LoopContext, Protocol};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
-    task::{Wake, Waker},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::Waker,
     thread,
     time::Instant,
 };
-
-/// Which connections' waits have been answered.
-struct Rung {
-    connections: Mutex<Vec<ConnectionId>>,
-    waker: Waker,
-}
-
-impl Rung {
-    fn take(&self) -> Vec<ConnectionId> {
-        std::mem::take(&mut *self.connections.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Wakes the loop for one connection.
-struct Bell {
-    id: ConnectionId,
-    rung: Arc<Rung>,
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // At most one entry for each wait, and each connection has at most one.
-        self.rung
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(self.id);
-        self.rung.waker.wake_by_ref();
-    }
-}
 
 /// One connection.
 pub(crate) struct Connection {
@@ -65,6 +34,9 @@ pub(crate) struct Connection {
     session: Session,
     reply: Reply,
     waiting: Option<Waiting>,
+    waits_until: Option<Instant>,
+    /// The loop has a deadline for it.
+    is_armed: bool,
     /// Answers that wait for the log to reach a position.
     held: VecDeque<(u64, Vec<u8>)>,
     held_bytes: u64,
@@ -103,10 +75,6 @@ impl RespService {
         }
         shared.hub.attach(worker, context.waker());
         let max_bulk_bytes = usize::try_from(store.inner.config.max_value_bytes).unwrap_or(usize::MAX);
-        let rung = Rung {
-            connections: Mutex::default(),
-            waker: context.waker(),
-        };
         Ok(Self {
             limits: DecoderLimits {
                 max_bulk_bytes,
@@ -116,7 +84,7 @@ impl RespService {
             shared,
             worker,
             commands: 0,
-            rung: Arc::new(rung),
+            rung: Arc::new(Rung::new(context.waker())),
             unsettled: Vec::new(),
             pending: VecDeque::new(),
             backlog_bytes: config.event_loop.backlog_bytes,
@@ -168,12 +136,12 @@ impl RespService {
         let waiting = execute::execute(&self.store, session, &mut arguments, reply, &waker);
         connection.decoder.recycle(arguments);
         if let Some(waiting) = waiting {
-            let deadline = waiting
+            connection.waits_until = waiting
                 .timeout
                 .and_then(|timeout| link.now().checked_add(timeout));
-            link.set_deadline(deadline);
             connection.waiting = Some(waiting);
         }
+        connection.arm(link);
         connection.close_after |= connection.session.closing;
         if std::mem::take(&mut connection.session.wants_snapshot) {
             let store = self.store.clone();
@@ -240,7 +208,8 @@ impl RespService {
     }
 
     fn resume(&mut self, link: &mut Link<'_>, connection: &mut Connection) {
-        link.set_deadline(None);
+        connection.waits_until = None;
+        connection.arm(link);
         link.resume();
         connection.stalled = false;
         self.hand_over(link, connection);
@@ -257,6 +226,13 @@ impl RespService {
                 link.abort();
                 continue;
             };
+            if connection.close_after {
+                continue;
+            }
+            if connection.has_outlived_its_token() {
+                self.end_of_token(&mut link, connection);
+                continue;
+            }
             let reply = &mut connection.reply;
             match &message.pattern {
                 Some(pattern) => {
@@ -297,6 +273,8 @@ impl Protocol for RespService {
                 resp3: false,
             },
             waiting: None,
+            waits_until: None,
+            is_armed: false,
             held: VecDeque::new(),
             held_bytes: 0,
             listed: false,
@@ -328,8 +306,12 @@ impl Protocol for RespService {
     }
 
     fn expire(&mut self, link: &mut Link<'_>, connection: &mut Connection) {
-        let Some(waiting) = &connection.waiting else {
-            return;
+        if connection.has_outlived_its_token() {
+            return self.end_of_token(link, connection);
+        }
+        let wait_is_over = connection.waits_until.is_some_and(|until| until <= link.now());
+        let Some(waiting) = connection.waiting.as_ref().filter(|_| wait_is_over) else {
+            return connection.arm(link);
         };
         if waiting.pending.is_ready() {
             self.answered(link, connection);
@@ -369,14 +351,7 @@ impl Protocol for RespService {
     }
 
     fn has_work(&self) -> bool {
-        !self.unsettled.is_empty()
-            || !self
-                .rung
-                .connections
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_empty()
-            || self.shared.hub.has_mail(self.worker)
+        !self.unsettled.is_empty() || !self.rung.is_empty() || self.shared.hub.has_mail(self.worker)
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -1,11 +1,18 @@
-//! AUTH and what each kind of principal may do; SHUTDOWN; CLIENT LIST and KILL; CONFIG SET.
+//! AUTH, what each kind of principal may do, and for how long; SHUTDOWN; CLIENT LIST and KILL; CONFIG SET.
 
-use crate::port::Rig;
-use quintet_core::auth::{FakeAuthenticator, Principal};
+use crate::port::{Client, Rig};
+use quintet_core::{
+    Clock,
+    auth::{FakeAuthenticator, Principal},
+    fake::ManualClock,
+};
 use quintet_kv::port::PortConfig;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 const NOAUTH: &str = "-NOAUTH Authentication required.\r\n";
@@ -158,5 +165,93 @@ fn info_answers_the_sections_that_were_asked_for() {
         "COMMAND LIST FILTERBY PATTERN zun*",
         "*2\r\n$6\r\nzunion\r\n$11\r\nzunionstore\r\n",
     );
+    rig.stop();
+}
+
+/// A port whose token "brief" ends a moment after the clock's beginning.
+fn brief() -> (Rig, ManualClock) {
+    let clock = ManualClock::new();
+    let ends = clock.wall() + BRIEF;
+    let authenticator = FakeAuthenticator::default()
+        .token_is("master", Principal::admin())
+        .token_is("brief", Principal::user("ada", "{}").until(ends));
+    let config = PortConfig {
+        authenticator: Arc::new(authenticator),
+        ..PortConfig::default()
+    };
+    (Rig::timed(&config, &clock), clock)
+}
+
+const BRIEF: Duration = Duration::from_millis(50);
+const EXPIRED: &str = "-NOAUTH Authentication required: the token has expired.\r\n";
+
+fn is_ended(mut client: Client) {
+    let mut rest = Vec::new();
+    std::io::Read::read_to_end(&mut client.0, &mut rest).unwrap();
+    assert_eq!(String::from_utf8_lossy(&rest), "");
+}
+
+#[test]
+fn a_subscription_does_not_outlive_its_token() {
+    let (rig, clock) = brief();
+    let mut publisher = rig.client();
+    publisher.ask("AUTH master", "+OK\r\n");
+    let mut quiet = rig.client();
+    quiet.ask(
+        "AUTH brief\r\nSUBSCRIBE other",
+        "+OK\r\n*3\r\n$9\r\nsubscribe\r\n$5\r\nother\r\n:1\r\n",
+    );
+    let mut by_pattern = rig.client();
+    by_pattern.ask(
+        "AUTH brief\r\nPSUBSCRIBE n*",
+        "+OK\r\n*3\r\n$10\r\npsubscribe\r\n$2\r\nn*\r\n:1\r\n",
+    );
+    publisher.ask("PUBLISH news 1", ":1\r\n");
+    by_pattern.expect("*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$1\r\n1\r\n");
+    clock.advance(BRIEF);
+    // Perhaps before the loop has looked: nothing is passed on all the same.
+    publisher.send("PUBLISH news 2");
+    publisher.expect(":");
+    publisher.skip(1);
+    for mut client in [by_pattern, quiet] {
+        client.expect(EXPIRED);
+        is_ended(client);
+    }
+    rig.stop();
+}
+
+#[test]
+fn a_wait_does_not_outlive_its_token_and_takes_nothing_with_it() {
+    let (rig, clock) = brief();
+    let mut waiter = rig.client();
+    waiter.ask("AUTH brief", "+OK\r\n");
+    waiter.send("BLPOP list 0");
+    rig.until_waiting(1);
+    clock.advance(BRIEF);
+    waiter.expect(EXPIRED);
+    waiter.ask("GET k", NOAUTH);
+    let mut other = rig.client();
+    other.ask(
+        "AUTH master\r\nRPUSH list item\r\nLLEN list",
+        "+OK\r\n:1\r\n:1\r\n",
+    );
+    rig.stop();
+}
+
+#[test]
+fn a_token_that_is_renewed_goes_on() {
+    let (rig, clock) = brief();
+    let mut client = rig.client();
+    client.ask("AUTH brief\r\nHELLO 3 AUTH ada brief", "+OK\r\n%7\r\n");
+    client.skip(25);
+    client.ask("SUBSCRIBE c", ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    client.ask("AUTH master", "+OK\r\n");
+    clock.advance(2 * BRIEF);
+    client.ask(
+        "PUBLISH c 1",
+        ":1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n",
+    );
+    client.send("BLPOP none 0.01");
+    client.expect("_\r\n");
     rig.stop();
 }

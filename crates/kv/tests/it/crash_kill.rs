@@ -103,7 +103,9 @@ fn numbers(store: &Store, key: &str) -> Vec<i64> {
 /// Compares what is there with what was acknowledged, and finishes what the kill cut off.
 fn check(store: &Store, who: usize, acknowledged: i64) {
     let count = store.increment(format!("count{who}"), 0).unwrap();
-    let Value::Int(count) = count else { panic!("{count:?}") };
+    let Value::Int(count) = count else {
+        panic!("{count:?}")
+    };
     assert!(count >= acknowledged, "thread {who}: {count} of {acknowledged}");
     let (list, tens) = (format!("list{who}"), format!("tens{who}"));
     let mut there = numbers(store, &list);

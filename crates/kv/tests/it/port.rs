@@ -1,6 +1,6 @@
 //! The port over real sockets: replies byte for byte, blocking, transactions, subscriptions, restarts, hostile input.
 
-use quintet_core::{Clock, Deadline, Durability, SystemClock};
+use quintet_core::{Clock, Deadline, Durability, SystemClock, fake::ManualClock};
 use quintet_kv::{
     Config, Store,
     port::{self, PortConfig, command_table},
@@ -42,14 +42,20 @@ impl Rig {
 
     /// In memory, behind a port with these settings.
     pub(crate) fn with(config: &PortConfig) -> Self {
+        Self::on(config, Arc::new(SystemClock))
+    }
+
+    /// The same on a clock that the test moves. The loops go by the system's.
+    pub(crate) fn timed(config: &PortConfig, clock: &ManualClock) -> Self {
+        Self::on(config, Arc::new(clock.clone()))
+    }
+
+    fn on(config: &PortConfig, clock: Arc<dyn Clock>) -> Self {
         let settings = Config {
             drop_empty: true,
             ..Config::memory()
         };
-        Self::behind(
-            Store::in_memory_with(settings, Arc::new(SystemClock)).unwrap(),
-            config,
-        )
+        Self::behind(Store::in_memory_with(settings, clock).unwrap(), config)
     }
 
     fn over(store: Store) -> Self {
@@ -74,7 +80,7 @@ impl Rig {
         self.store.close().unwrap();
     }
 
-    fn until_waiting(&self, count: usize) {
+    pub(crate) fn until_waiting(&self, count: usize) {
         let deadline = Instant::now() + LONG;
         while self.store.waiting() != count {
             assert!(

@@ -64,6 +64,10 @@ pub(super) fn timeout(call: &Call<'_, '_, '_>, at: usize) -> Result<Option<Durat
     if seconds == 0.0 {
         return Ok(None);
     }
+    if seconds * 1000.0 >= i64::MAX as f64 {
+        // Redis 7.0 counts milliseconds in 64 bits, and says this when they do not suffice.
+        return Err(fail("ERR timeout is negative"));
+    }
     Duration::try_from_secs_f64(seconds)
         .map(Some)
         .map_err(|_| fail("ERR timeout is out of range"))

@@ -227,6 +227,13 @@ pub(super) fn scan(call: &mut Call<'_, '_, '_>) -> Outcome {
 }
 
 pub(super) fn object(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let known = ["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"];
+    if call.len() < 3 || !known.iter().any(|word| call.is(1, word)) {
+        let word = call.argument(1).escape_ascii();
+        return Err(Fail::Line(
+            format!("ERR unknown subcommand '{word}'. Try OBJECT HELP.").into(),
+        ));
+    }
     let key = call.key(2);
     let idle_of = |used: u32, now: u32| i64::from(now.saturating_sub(used) / 10);
     let now = call.transaction.inner.stamp();
@@ -251,15 +258,10 @@ pub(super) fn object(call: &mut Call<'_, '_, '_>) -> Outcome {
         call.reply.int(1);
     } else if call.is(1, "IDLETIME") {
         call.reply.int(idle_of(used, now));
-    } else if call.is(1, "FREQ") {
+    } else {
         return Err(fail(
             "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
              switching between policies at runtime LRU and LFU data will take some time to adjust.",
-        ));
-    } else {
-        let word = call.argument(1).escape_ascii();
-        return Err(Fail::Line(
-            format!("ERR unknown subcommand '{word}'. Try OBJECT HELP.").into(),
         ));
     }
     Ok(())

@@ -14,14 +14,24 @@ pub(super) struct Wanted {
 
 /// Reads `[count [WITH...]]`, which stand from the third argument on; `None` = one member, by itself.
 pub(super) fn wanted(call: &Call<'_, '_, '_>, with: &str) -> Result<(Option<Wanted>, bool), Fail> {
-    let (most, with_more) = match call.len() {
-        2 => return Ok((None, false)),
-        3 => (i64::MAX, false),
-        4 if call.is(3, with) => (i64::MAX / 2, true),
-        _ => return Err(fail(SYNTAX)),
-    };
+    if call.len() == 2 {
+        return Ok((None, false));
+    }
+    // Who takes no word behind the count refuses it before the count.
+    if with.is_empty() && call.len() > 3 {
+        return Err(fail(SYNTAX));
+    }
     let count = parse_int(call.argument(2)).ok_or_else(|| fail(NOT_INTEGER))?;
-    if count < -most || count > most {
+    if count == i64::MIN {
+        let text =
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+        return Err(fail(text));
+    }
+    let with_more = call.len() == 4 && call.is(3, with);
+    if call.len() > 3 && !with_more {
+        return Err(fail(SYNTAX));
+    }
+    if with_more && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(fail("ERR value is out of range"));
     }
     let wanted = Wanted {

@@ -103,7 +103,7 @@ pub(super) static COMMANDS: &[Command] = &[
     reads("KEYS", 2, "keys", Keys::Walk, keys::keys, "not one moment: keys that come or go meanwhile may be missing; one moment inside MULTI"),
     reads("SCAN", -2, "keys", Keys::Walk, keys::scan, ""),
     reads("RANDOMKEY", 1, "keys", Keys::Walk, keys::random_key, ""),
-    reads("OBJECT", -3, "keys", Keys::At(2, 2, 1), keys::object, "ENCODING as Redis would have stored it afresh; FREQ is refused, as without an LFU policy"),
+    reads("OBJECT", -2, "keys", Keys::At(2, 2, 1), keys::object, "ENCODING as Redis would have stored it afresh; FREQ is refused, as without an LFU policy"),
     writes(
         "EXPIRE",
         -3,
@@ -253,7 +253,7 @@ pub(super) static COMMANDS: &[Command] = &[
 ];
 
 /// How many arguments a command of two words takes, as [`Command::arity`] counts.
-const SUB_ARITIES: [(&str, &str, i64); 11] = [
+const SUB_ARITIES: [(&str, &str, i64); 12] = [
     ("CLIENT", "GETNAME", 2),
     ("CLIENT", "ID", 2),
     ("CLIENT", "INFO", 2),
@@ -263,6 +263,7 @@ const SUB_ARITIES: [(&str, &str, i64); 11] = [
     ("CONFIG", "RESETSTAT", 2),
     ("CONFIG", "SET", -4),
     ("OBJECT", "ENCODING", 3),
+    ("OBJECT", "FREQ", 3),
     ("OBJECT", "IDLETIME", 3),
     ("OBJECT", "REFCOUNT", 3),
 ];

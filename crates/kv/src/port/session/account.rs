@@ -6,6 +6,7 @@ use crate::{
     value::Bytes,
 };
 use quintet_core::auth::Principal;
+use std::time::Duration;
 
 const WRONG: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 const NOBODY: &str = "NOAUTH Authentication required.";
@@ -37,6 +38,12 @@ impl Session {
         Err(Fail::Line(
             format!("NOPERM this user has no permissions to run the '{name}' command").into(),
         ))
+    }
+
+    /// How long the principal stays valid: zero = not any more, `None` = for ever.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let expires = self.principal.as_ref()?.expires()?;
+        Some(expires.duration_since(self.wall()).unwrap_or_default())
     }
 
     /// `AUTH [user] password`, without its name.

@@ -1,6 +1,6 @@
 //! A client that sends arguments as they are and reads any reply of RESP2 or RESP3.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 #[derive(Clone, PartialEq, PartialOrd)]
 pub(super) enum Reply {
@@ -67,25 +67,29 @@ impl<S: Read + Write> Client<S> {
         Self(BufReader::new(stream))
     }
 
-    pub(super) fn ask(&mut self, command: &[Vec<u8>]) -> Reply {
+    /// # Errors
+    /// When no answer comes.
+    pub(super) fn ask(&mut self, command: &[Vec<u8>]) -> io::Result<Reply> {
         let mut bytes = format!("*{}\r\n", command.len()).into_bytes();
         for word in command {
             bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
             bytes.extend_from_slice(word);
             bytes.extend_from_slice(b"\r\n");
         }
-        self.0.get_mut().write_all(&bytes).unwrap();
+        self.0.get_mut().write_all(&bytes)?;
         self.read()
     }
 
-    fn read(&mut self) -> Reply {
+    fn read(&mut self) -> io::Result<Reply> {
         let mut line = Vec::new();
-        self.0.read_until(b'\n', &mut line).unwrap();
+        self.0.read_until(b'\n', &mut line)?;
         let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
-        assert!(!text.is_empty(), "the connection ended");
+        if text.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let rest = text[1..].to_owned();
         let number = || rest.parse::<i64>().unwrap();
-        match &text[..1] {
+        Ok(match &text[..1] {
             "+" => Reply::Simple(rest),
             "-" => Reply::Error(rest),
             ":" => Reply::Int(number()),
@@ -94,7 +98,7 @@ impl<S: Read + Write> Client<S> {
             "#" => Reply::Bool(rest == "t"),
             "$" | "=" if number() >= 0 => {
                 let mut bytes = vec![0; number() as usize + 2];
-                self.0.read_exact(&mut bytes).unwrap();
+                self.0.read_exact(&mut bytes)?;
                 bytes.truncate(bytes.len() - 2);
                 match &text[..1] {
                     "$" => Reply::Bulk(bytes),
@@ -105,10 +109,10 @@ impl<S: Read + Write> Client<S> {
             "*" if number() < 0 => Reply::NullArray,
             kind @ ("*" | "~" | "%" | ">") => {
                 let count = number() * if kind == "%" { 2 } else { 1 };
-                let items = (0..count).map(|_| self.read()).collect();
+                let items = (0..count).map(|_| self.read()).collect::<io::Result<_>>()?;
                 Reply::Items(kind.chars().next().unwrap(), items)
             }
             other => panic!("{other:?} begins no reply: {text}"),
-        }
+        })
     }
 }

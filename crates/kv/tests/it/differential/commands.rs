@@ -391,6 +391,14 @@ pub(super) fn next(random: &mut Random) -> (Vec<Vec<u8>>, Order) {
         3 => command[0].make_ascii_lowercase(),
         _ => {}
     }
+    if command[0]
+        .first()
+        .is_some_and(|first| first.eq_ignore_ascii_case(&b'B'))
+    {
+        // A timeout of nothing waits for ever.
+        let spoiled = command.iter_mut().filter(|word| word == &b"-0");
+        spoiled.for_each(|word| *word = b"nonsense".to_vec());
+    }
     let order = order_of(&command);
     let name = command[0].to_ascii_uppercase();
     let is_chance = match &name[..] {

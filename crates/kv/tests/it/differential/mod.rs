@@ -97,14 +97,23 @@ fn compare(rig: &Rig, redis: &Redis, seed: u64, resp3: bool) -> Result<(), Strin
     };
     for setup in ["FLUSHALL", if resp3 { "HELLO 3" } else { "PING" }] {
         let setup = words(setup);
-        ours.ask(&setup);
-        theirs.ask(&setup);
+        ours.ask(&setup).unwrap();
+        theirs.ask(&setup).unwrap();
     }
     let mut in_multi = false;
     for _ in 0..COMMANDS {
         let (command, mut order) = commands::next(&mut random);
         history.push(shown(&command));
-        let (our, their) = (ours.ask(&command), theirs.ask(&command));
+        let answer = |who: &str, reply: std::io::Result<Reply>| {
+            reply.map_err(|error| {
+                format!(
+                    "seed {seed}, RESP3 {resp3}: {who}: {error}\n{}",
+                    history.join("\n")
+                )
+            })
+        };
+        let our = answer("we do not answer", ours.ask(&command))?;
+        let their = answer("redis-server does not answer", theirs.ask(&command))?;
         let name = command[0].to_ascii_uppercase();
         if in_multi && name == b"EXEC" {
             order = Order::Any;

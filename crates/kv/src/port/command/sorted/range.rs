@@ -30,8 +30,10 @@ fn score_edge(text: &[u8], is_low: bool) -> Result<Edge<f64>, Fail> {
         Some(rest) => (true, rest),
         None => (false, text),
     };
-    // As C reads it, nothing is 0.
-    let score = if text.is_empty() {
+    // As C reads it: blanks in front do not count, and nothing is 0.
+    let blanks = text.len() - text.trim_ascii_start().len();
+    let text = &text[blanks..];
+    let score = if text.is_empty() && blanks == 0 {
         Some(0.0)
     } else {
         parse_float(text)

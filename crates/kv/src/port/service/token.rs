@@ -1,0 +1,60 @@
+//! The end of a token on a connection that hears of things without asking: a subscription, a command that blocks.
+//!
+//! Every other command is judged when it comes ([`Session::admit`](crate::port::session::Session::admit)). Who only listens
+//! would never be judged again, so the loop looks at the moment at which the token ends, and before it passes a message on.
+
+use super::{Connection, RespService};
+use quintet_net::Link;
+use std::time::Duration;
+
+/// The longest that is waited for a token's end in one go: the time of day may be set meanwhile.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const EXPIRED: &str = "NOAUTH Authentication required: the token has expired.";
+
+impl Connection {
+    fn listens(&self) -> bool {
+        self.waiting.is_some() || self.session.is_subscribed()
+    }
+
+    /// Whether it listens with a token that has ended.
+    pub(super) fn has_outlived_its_token(&self) -> bool {
+        self.listens() && self.session.time_left().is_some_and(|left| left.is_zero())
+    }
+
+    /// Sets when the loop is to look at the connection: when its wait ends, or the token it listens with.
+    pub(super) fn arm(&mut self, link: &mut Link<'_>) {
+        if !self.listens() && !self.is_armed {
+            return;
+        }
+        let token = if self.listens() {
+            self.session.time_left()
+        } else {
+            None
+        };
+        let token_ends = token.and_then(|left| link.now().checked_add(left.min(LONGEST_WAIT)));
+        let deadline = [self.waits_until, token_ends].into_iter().flatten().min();
+        self.is_armed = deadline.is_some();
+        link.set_deadline(deadline);
+    }
+}
+
+impl RespService {
+    /// Ends what a connection still hears of with a token that has ended: a wait is answered with an error, a subscription
+    /// ends with the connection.
+    pub(super) fn end_of_token(&mut self, link: &mut Link<'_>, connection: &mut Connection) {
+        let ends = connection.session.is_subscribed();
+        let is_ready = |connection: &Connection| {
+            let waiting = connection.waiting.as_ref();
+            waiting.is_some_and(|waiting| waiting.pending.is_ready())
+        };
+        if is_ready(connection) {
+            // What was handed over to it is in no list any more.
+            self.answered(link, connection);
+        }
+        if connection.waiting.take().is_some() || ends {
+            connection.reply.error(EXPIRED);
+        }
+        connection.close_after |= ends;
+        self.resume(link, connection);
+    }
+}
