@@ -9,7 +9,7 @@ use super::{
     lanes::Lanes,
     write::{Op, Unprepared, Write},
 };
-use crate::{Isolation, label::Label, primitive::lock};
+use crate::{Isolation, label::Label, primitive::lock, protocol::read_set::ReadSet};
 use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 /// A commit that has been recorded.
@@ -38,6 +38,7 @@ impl Shared {
         label: Label,
         writes: &mut [Write],
         messages: Vec<Message>,
+        reads: &mut ReadSet,
     ) -> Result<Option<Recorded>, Unprepared> {
         for write in writes.iter() {
             if let (Some(cell), Some(new), Op::Merge(..)) = (&write.cell, &write.new, &write.op) {
@@ -55,10 +56,13 @@ impl Shared {
             && let Some(one) = self.one_change(isolation, label, write)?
         {
             if Lanes::takes(&one.old) && Lanes::takes(&one.new) {
-                let (version, fills_lane) = self.lanes.enter(&self.domain, |version| One { version, ..one });
+                let place = self.lanes.open(&self.domain);
+                reads.still_hold()?;
+                let version = place.version();
+                let fills_lane = place.keep(One { version, ..one });
                 return Ok(Some(Recorded { version, fills_lane }));
             }
-            let (version, _evicted) = lock(&self.journal).enter_one(self, one);
+            let (version, _evicted) = lock(&self.journal).enter_one(self, reads, one)?;
             return Ok(Some(Recorded::at(version)));
         }
         let mut draft = Draft {
@@ -87,7 +91,7 @@ impl Shared {
             self.index.insert(Arc::clone(cell));
         }
         let (created, removed) = (draft.created.clone(), draft.removed.clone());
-        let entered = lock(&self.journal).enter(self, draft);
+        let entered = lock(&self.journal).enter(self, reads, draft);
         match entered {
             Ok((version, _evicted)) => {
                 removed.iter().for_each(|path| self.index.remove(path));
@@ -95,7 +99,7 @@ impl Shared {
             }
             Err(error) => {
                 created.iter().for_each(|cell| self.index.remove(&cell.path));
-                Err(error.into())
+                Err(error)
             }
         }
     }

@@ -8,9 +8,11 @@ use super::{
     write::{Unprepared, Write},
 };
 use crate::{
+    Isolation,
     primitive::lock,
     protocol::{
         commit::{self, Pending, Refusal},
+        read_set::ReadSet,
         slot::Slot,
     },
     transaction::{Abort, Step},
@@ -28,8 +30,8 @@ impl State {
         let Self {
             reads, writes, noted, ..
         } = self;
-        let record = |writes: &mut [Write], version: u64| {
-            recorded = shared.record(isolation, label, writes, messages)?;
+        let record = |writes: &mut [Write], reads: &mut ReadSet, version: u64| {
+            recorded = shared.record(isolation, label, writes, messages, reads)?;
             if let Some(noted) = noted {
                 noted.extend(writes.iter().filter_map(Write::change));
             }
@@ -41,7 +43,10 @@ impl State {
         };
         if writes.is_empty() {
             // Messages alone change no value, but are recorded all the same.
-            record(&mut [], 0).map_err(refused)?;
+            if isolation == Isolation::Safe {
+                reads.all_are_read_only();
+            }
+            record(&mut [], reads, 0).map_err(refused)?;
         } else {
             match commit::commit(&shared.domain, isolation, reads, writes, label.as_u32(), record) {
                 Ok(_) => {}
@@ -91,7 +96,7 @@ impl State {
 
 fn refused(failure: Unprepared) -> Abort {
     match failure {
-        Unprepared::Gone => Abort::CONFLICT,
+        Unprepared::Gone | Unprepared::Changed => Abort::CONFLICT,
         Unprepared::Refused(error) => Abort::failed(error),
     }
 }

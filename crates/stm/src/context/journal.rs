@@ -13,8 +13,12 @@ use super::{
     path::Path,
     record,
     value::Value,
+    write::Unprepared,
 };
-use crate::{Error, Result, protocol::domain::Domain};
+use crate::{
+    Error, Result,
+    protocol::{domain::Domain, read_set::ReadSet},
+};
 use im::OrdMap;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -59,15 +63,26 @@ const DIRECT: usize = 64;
 impl Journal {
     /// As [`enter`](Self::enter) for a change that needs no log.
     #[inline]
-    pub(super) fn enter_one(&mut self, shared: &Shared, mut one: One) -> (u64, Vec<Kept>) {
+    pub(super) fn enter_one(
+        &mut self,
+        shared: &Shared,
+        reads: &mut ReadSet,
+        mut one: One,
+    ) -> std::result::Result<(u64, Vec<Kept>), Unprepared> {
         let version = shared.domain.next();
+        reads.still_hold()?;
         one.version = version;
-        (version, self.keep(shared, Kept::One(one)))
+        Ok((version, self.keep(shared, Kept::One(one))))
     }
 
     /// Gives the draft a version, logs it, and enters it everywhere. Nothing has happened if this fails. Answers the
     /// version, and what has left the history, to be dropped after the lock.
-    pub(super) fn enter(&mut self, shared: &Shared, mut draft: Draft) -> Result<(u64, Vec<Kept>)> {
+    pub(super) fn enter(
+        &mut self,
+        shared: &Shared,
+        reads: &mut ReadSet,
+        mut draft: Draft,
+    ) -> std::result::Result<(u64, Vec<Kept>), Unprepared> {
         let Shared {
             domain,
             config: limits,
@@ -82,17 +97,14 @@ impl Journal {
         };
         let keys = (self.structure.len() + draft.created.len()).saturating_sub(draft.removed.len());
         if !draft.created.is_empty() && keys > limits.max_keys {
-            return Err(too_many("the number of keys", keys, limits.max_keys));
+            return Err(too_many("the number of keys", keys, limits.max_keys).into());
         }
         let waiting = self.outbox.len() + draft.set.messages.len();
         if !draft.set.messages.is_empty() && waiting > limits.max_messages {
-            return Err(too_many(
-                "the number of undelivered messages",
-                waiting,
-                limits.max_messages,
-            ));
+            return Err(too_many("the number of undelivered messages", waiting, limits.max_messages).into());
         }
         let version = domain.next();
+        reads.still_hold()?;
         draft.set.version = version;
         for (message, id) in draft.set.messages.iter_mut().zip(self.last_message + 1..) {
             message.id = id;

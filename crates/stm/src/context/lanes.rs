@@ -14,7 +14,10 @@ use super::{
     value::Value,
 };
 use crate::{label::Label, primitive::lock, protocol::domain::Domain};
-use std::{collections::VecDeque, sync::Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard},
+};
 
 /// More than threads that commit at once on most machines; a power of two.
 const LANES: usize = 16;
@@ -42,6 +45,34 @@ pub(super) struct Lanes {
     history: usize,
 }
 
+/// A place in a lane.
+pub(super) struct Place<'a> {
+    held: MutexGuard<'a, Held>,
+    version: u64,
+    history: usize,
+}
+
+impl Place<'_> {
+    #[inline]
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Keeps the change, which bears the place's version. True = the lane is full, and the caller is to gather them all once
+    /// its commit is done.
+    #[inline]
+    pub(super) fn keep(mut self, one: One) -> bool {
+        let held = &mut *self.held;
+        if held.ones.len() >= self.history
+            && let Some(oldest) = held.ones.pop_front()
+        {
+            held.evicted = oldest.version;
+        }
+        held.ones.push_back(one);
+        held.ones.len() >= LONGEST && self.history > LONGEST
+    }
+}
+
 impl Lanes {
     pub(super) fn new(history: usize) -> Self {
         Self {
@@ -64,19 +95,16 @@ impl Lanes {
         }
     }
 
-    /// Gives the change a version and keeps it. True = the lane is full, and the caller is to gather them all once its
-    /// commit is done.
+    /// Locks the calling thread's lane and takes a version, for a change that the caller then [keeps](Place::keep) there, or
+    /// not.
     #[inline]
-    pub(super) fn enter(&self, domain: &Domain, change: impl FnOnce(u64) -> One) -> (u64, bool) {
-        let mut held = lock(self.mine());
-        let version = domain.next();
-        if held.ones.len() >= self.history
-            && let Some(oldest) = held.ones.pop_front()
-        {
-            held.evicted = oldest.version;
+    pub(super) fn open(&self, domain: &Domain) -> Place<'_> {
+        let held = lock(self.mine());
+        Place {
+            version: domain.next(),
+            history: self.history,
+            held,
         }
-        held.ones.push_back(change(version));
-        (version, held.ones.len() >= LONGEST && self.history > LONGEST)
     }
 
     /// The change set of a version, if the calling thread has made it and it is still in the lane.

@@ -19,6 +19,7 @@ use crate::{
     Isolation,
     protocol::{
         commit::{self, Pending, Refusal},
+        read_set::ReadSet,
         slot::Slot,
         stamp::{Stamp, Word},
     },
@@ -186,7 +187,7 @@ impl State {
             return Ok(false);
         };
         let mut recorded = None;
-        let record = |entries: &mut [Short], version: u64| {
+        let record = |entries: &mut [Short], reads: &mut ReadSet, version: u64| {
             // `SeqCst`, and after the seal: either this sees the schema that is being set, or who sets it sees the seal.
             if shared.has_schema.load(Ordering::SeqCst) {
                 return Err(Odd);
@@ -194,21 +195,23 @@ impl State {
             let Some(short) = entries.first_mut() else {
                 return Ok(version);
             };
+            let place = shared.lanes.open(&shared.domain);
+            // The ordinary commit finds the same, and says whose change it is.
+            reads.still_hold().map_err(|_| Odd)?;
             let cell = short.cell.take().ok_or(Odd)?;
-            let (version, fills_lane) = shared.lanes.enter(&shared.domain, |version| {
-                // After the version was given: a snapshot that is older has left its mark.
-                short.needed = shared.needed.range();
-                if !cell.keeps_form(&short.new, short.needed) {
-                    short.cell = Some(Arc::clone(&cell));
-                }
-                One {
-                    version,
-                    who: *label,
-                    isolation: *isolation,
-                    cell,
-                    old: short.old.clone(),
-                    new: short.new.clone(),
-                }
+            // After the version was given: a snapshot that is older has left its mark.
+            short.needed = shared.needed.range();
+            if !cell.keeps_form(&short.new, short.needed) {
+                short.cell = Some(Arc::clone(&cell));
+            }
+            let version = place.version();
+            let fills_lane = place.keep(One {
+                version,
+                who: *label,
+                isolation: *isolation,
+                cell,
+                old: short.old.clone(),
+                new: short.new.clone(),
             });
             recorded = Some(Recorded { version, fills_lane });
             Ok(version)

@@ -5,6 +5,7 @@ use crate::{
     Error,
     protocol::{
         commit::Pending,
+        read_set::Changed,
         slot::Slot,
         stamp::{Stamp, Word},
     },
@@ -106,6 +107,8 @@ pub(crate) struct Write {
 pub(crate) enum Unprepared {
     /// The cell has left the index since it was looked up.
     Gone,
+    /// Something that was read has changed since it was validated.
+    Changed,
     /// The change does not fit.
     Refused(Error),
 }
@@ -113,6 +116,12 @@ pub(crate) enum Unprepared {
 impl From<Error> for Unprepared {
     fn from(error: Error) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<Changed> for Unprepared {
+    fn from(_: Changed) -> Self {
+        Self::Changed
     }
 }
 

@@ -6,7 +6,8 @@
 //! 3. **Validate**. Safe: every variable read bears the stamp it was read with, and no other commit has sealed it.
 //!    Hybrid: the same, only for variables that are also written. Blind writes have nothing to validate.
 //! 4. **Prepare**: compute merges on the values now sealed. The only step that runs code from outside; it may fail.
-//! 5. **Record** (contexts): enter the change set in history and log. The last step that may fail.
+//! 5. **Record** (contexts): take a version of one's own, look once more at what was read and is not written, and enter the
+//!    change set in history and log. The last step that may fail.
 //! 6. **Apply** the values, publish the new stamps, wake sleepers.
 //!
 //! Until step 6 nothing can be seen and everything can be taken back, which [`Sealed`] does when dropped.
@@ -22,6 +23,12 @@
 //! At step 3 everything read is unchanged while everything to be written is sealed, so there is a point in time at
 //! which the transaction's reads and its writes both hold. Two transactions that each read what the other writes cannot
 //! both pass: the later of the two looks at a sealed word. A read-only transaction is true at its moment.
+//!
+//! # Why the versions of a context are such an order
+//! Who reads or overwrites what a commit wrote seals after that commit published, and so takes a later version. Left is who
+//! overwrites what a commit has only read. Between step 3 and the version there is time for that, so step 5 looks again
+//! ([`ReadSet::still_hold`]), after it has taken the version: a word that is not sealed then is sealed later, and gets a later
+//! version. Without this second look, history and snapshots could show a commit without one that comes before it.
 
 use super::{
     domain::Domain,
@@ -132,7 +139,8 @@ impl<P: Pending> Sealed<'_, P> {
 }
 
 /// Commits what is buffered and answers the version at which it is true. `record` is step 5: it is given the version
-/// taken from the clock and answers the one to use, which must not be lower.
+/// taken from the clock and answers the one to use, which must not be lower; if it takes one of its own, it asks the reads
+/// whether they [still hold](ReadSet::still_hold) before it does anything that cannot be taken back.
 ///
 /// # Errors
 /// Nothing was written then.
@@ -143,7 +151,7 @@ pub(crate) fn commit<P: Pending>(
     reads: &mut ReadSet,
     pending: &mut [P],
     label: u32,
-    record: impl FnOnce(&mut [P], u64) -> Result<u64, P::Failure>,
+    record: impl FnOnce(&mut [P], &mut ReadSet, u64) -> Result<u64, P::Failure>,
 ) -> Result<u64, Refusal<P::Failure>> {
     if pending.is_empty() {
         return Ok(domain.now());
@@ -160,7 +168,7 @@ pub(crate) fn commit<P: Pending>(
     for entry in sealed.pending.iter_mut() {
         entry.prepare().map_err(Refusal::Failed)?;
     }
-    let version = record(sealed.pending, version).map_err(Refusal::Failed)?;
+    let version = record(sealed.pending, reads, version).map_err(Refusal::Failed)?;
     Ok(sealed.publish(domain, version, label))
 }
 
@@ -274,6 +282,7 @@ fn validate<P: Pending>(reads: &mut ReadSet, sealed: &mut Sealed<'_, P>) -> Resu
         let current = if word.has(Word::SEALED) {
             sealed.before(slot)
         } else {
+            reads.is_read_only(at);
             Some(word)
         };
         if current.is_none_or(|word| word.stamp() != stamp) {

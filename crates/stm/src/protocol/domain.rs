@@ -52,10 +52,12 @@ impl Domain {
     }
 
     /// Moves the clock on by one and answers its value, which nobody else is given. For versions that must be told apart.
-    #[cfg(not(quintet_loom))]
     #[inline]
     pub(crate) fn next(&self) -> u64 {
-        self.clock.0.fetch_add(1, Ordering::SeqCst) + 1
+        sequential_point();
+        let next = self.clock.0.fetch_add(1, Ordering::SeqCst) + 1;
+        sequential_point();
+        next
     }
 
     /// Moves the clock to at least `version` and answers its value.

@@ -7,6 +7,7 @@
 //! | `no_update_is_lost` | a lost update, in safe and hybrid |
 //! | `safe_reads_are_one_moment` | read skew, also in an attempt that will fail |
 //! | `safe_writes_do_not_skew` | write skew |
+//! | `versions_are_a_serial_order` | a version before that of one who overwrites what its commit has read |
 //! | `writes_in_place_are_not_lost` | an update lost between a write in place and a commit |
 //! | `safe_glances_are_one_moment` | a glance that sees a later write in place and not an earlier one |
 //! | `a_sleeper_is_woken` | a lost wake-up |
@@ -111,7 +112,7 @@ impl<'a> Attempt<'a> {
             &mut self.reads,
             &mut self.writes,
             1,
-            |_, v| Ok(v),
+            |_, _, v| Ok(v),
         );
         self.reads.end();
         !matches!(result, Err(Refusal::Conflict | Refusal::Failed(())))
@@ -198,6 +199,45 @@ fn safe_writes_do_not_skew() {
         let theirs = other.join().unwrap();
         assert!(!(mine && theirs), "both saw zero and both wrote");
         assert_eq!((x.bits(), y.bits()), (u64::from(mine), u64::from(theirs)));
+    });
+}
+
+/// Reads a slot, writes the other, and takes a version as the commits of contexts do; what was read, and the version.
+fn numbered(domain: &Domain, reads: &'static Slot, writes: &'static Slot) -> Option<(u64, u64)> {
+    let mut attempt = Attempt::begin(domain, Isolation::Safe, false);
+    let saw = attempt.read(reads)?;
+    attempt.write(writes, 1);
+    let Attempt {
+        mut reads,
+        mut writes,
+        ..
+    } = attempt;
+    let own_version = |_: &mut [Write], reads: &mut ReadSet, _| {
+        let version = domain.next();
+        reads.still_hold().map_err(drop).map(|()| version)
+    };
+    let version = commit(domain, Isolation::Safe, &mut reads, &mut writes, 1, own_version);
+    Some((saw, version.ok()?))
+}
+
+#[test]
+fn versions_are_a_serial_order() {
+    explore(|| {
+        let (domain, (x, y)) = (Arc::new(Domain::new(0)), two_slots());
+        let other = {
+            let domain = Arc::clone(&domain);
+            // Reads what nobody writes, so that it never loses.
+            thread::spawn(move || numbered(&domain, slot(), x))
+        };
+        let mine = numbered(&domain, x, y);
+        let (_, overwrites) = other.join().unwrap().unwrap();
+        if let Some((saw, version)) = mine {
+            assert_eq!(
+                saw == 0,
+                version < overwrites,
+                "{version} saw {saw}, {overwrites} wrote 1"
+            );
+        }
     });
 }
 
@@ -330,9 +370,14 @@ fn a_retired_variable_is_not_written() {
             } = attempt;
             let domain = Arc::clone(&domain);
             thread::spawn(move || {
-                let done = commit(&domain, Isolation::Hybrid, &mut reads, &mut writes, 1, |_, v| {
-                    Ok(v)
-                });
+                let done = commit(
+                    &domain,
+                    Isolation::Hybrid,
+                    &mut reads,
+                    &mut writes,
+                    1,
+                    |_, _, v| Ok(v),
+                );
                 assert!(done.is_ok());
             })
         };

@@ -32,6 +32,8 @@ pub(crate) struct Changed;
 #[derive(Debug, Default)]
 pub(crate) struct ReadSet {
     reads: Vec<Read>,
+    /// How many of the first ones are, as the validation has found, not written by the attempt.
+    read_only: usize,
     moment: u64,
     /// An aged attempt reserves what it reads.
     aged: bool,
@@ -50,6 +52,7 @@ impl ReadSet {
     #[inline]
     pub(crate) fn begin(&mut self, domain: &Domain, isolation: Isolation, aged: bool) {
         self.reads.clear();
+        self.read_only = 0;
         self.rivals.clear();
         if self.indexed > 0 {
             self.index.clear();
@@ -78,6 +81,38 @@ impl ReadSet {
     #[inline]
     pub(crate) fn reads(&self) -> &[Read] {
         &self.reads
+    }
+
+    /// Notes of a read that its variable is not written by the attempt, and may change under it. In ascending order; moves
+    /// reads about.
+    #[inline]
+    pub(crate) fn is_read_only(&mut self, at: usize) {
+        self.reads.swap(self.read_only, at);
+        self.read_only += 1;
+    }
+
+    /// The same of all reads of a safe attempt, which writes nothing.
+    #[cfg(not(quintet_loom))]
+    pub(crate) fn all_are_read_only(&mut self) {
+        self.read_only = self.reads.len();
+    }
+
+    /// Whether what was read and is not written still is what it was: to be asked when the version has been taken that the
+    /// commit shows to others.
+    ///
+    /// # Errors
+    /// [`Changed`], if it is not.
+    #[inline]
+    pub(crate) fn still_hold(&mut self) -> Result<(), Changed> {
+        for at in 0..self.read_only {
+            let Read { slot, stamp } = self.reads[at];
+            let word = slot.word();
+            if word.has(Word::SEALED) || word.stamp() != stamp {
+                self.add_rival(slot);
+                return Err(Changed);
+            }
+        }
+        Ok(())
     }
 
     /// The latest version seen.

@@ -304,7 +304,7 @@ impl Tx {
             reads,
             writes.entries_mut(),
             self.label,
-            |_, version| Ok(version),
+            |_, _, version| Ok(version),
         );
         match committed {
             Ok(_) => Ok(()),

@@ -15,6 +15,7 @@ mod context_history;
 mod context_invariants;
 mod context_lanes;
 mod context_model;
+mod context_order;
 mod context_refusals;
 mod context_retry;
 mod crash_context;
