@@ -16,7 +16,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// How many keys an eviction looks at, and how often it tries before the change is refused.
@@ -85,11 +85,11 @@ impl Inner {
     ) -> Self {
         let (directory, claim) = home.unzip();
         let alarm = Arc::new(Alarm {
-            wheel: Mutex::new(Wheel::new(wall_ms(&*clock))),
+            wheel: Mutex::new(Wheel::new(since_1970(clock.wall()))),
             changed: Condvar::new(),
             stop: AtomicBool::new(false),
         });
-        let (max_memory_bytes, saved_ms) = (config.max_memory_bytes, wall_ms(&*clock));
+        let (max_memory_bytes, saved_ms) = (config.max_memory_bytes, since_1970(clock.wall()));
         Self {
             evicts: config.when_full == WhenFull::EvictOldest,
             config,
@@ -127,7 +127,14 @@ impl Inner {
     }
 
     pub(crate) fn wall_ms(&self) -> u64 {
-        wall_ms(&*self.clock)
+        since_1970(self.clock.wall())
+    }
+
+    /// The time that reads go by: some milliseconds behind, and cheap. All that only look go by the same one, so that what
+    /// is gone for one of them is gone for the next; who changes a key takes out what has expired by the exact time.
+    #[inline]
+    pub(crate) fn coarse_ms(&self) -> u64 {
+        since_1970(self.clock.wall_coarse())
     }
 
     /// Tenths of a second since the store was opened.
@@ -352,7 +359,7 @@ impl Inner {
     }
 }
 
-fn wall_ms(clock: &dyn Clock) -> u64 {
-    let since = clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+fn since_1970(wall: SystemTime) -> u64 {
+    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -185,7 +185,7 @@ impl Store {
                 return Ok(None);
             };
             let expires_ms = slot.expires_ms();
-            if expires_ms == 0 || expires_ms > inner.wall_ms() {
+            if expires_ms == 0 || expires_ms > inner.coarse_ms() {
                 if inner.evicts {
                     inner.table.side(shard).touch(slot.at, inner.stamp());
                 }

@@ -149,10 +149,11 @@ impl<'a> Transaction<'a> {
             .guard(shard)
             .and_then(|guard| find(guard, hash, key))
             .map_or(0, |slot| slot.expires_ms());
-        if expires_ms > 0 && expires_ms <= self.now_ms() {
-            if self.inner.config.read_only {
+        if expires_ms > 0 && self.inner.config.read_only {
+            if expires_ms <= self.inner.coarse_ms() {
                 return Ok(None);
             }
+        } else if expires_ms > 0 && expires_ms <= self.now_ms() {
             self.apply(key, Effect::Delete)?;
             return Ok(None);
         }

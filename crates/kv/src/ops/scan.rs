@@ -74,7 +74,7 @@ impl Store {
     #[must_use]
     pub fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Bytes>) {
         let table = &self.inner.table;
-        let now = self.inner.wall_ms();
+        let now = self.inner.coarse_ms();
         let mut keys = Vec::new();
         let mut walk = Scan::from(cursor, count);
         while walk.shard < table.shards() {
@@ -142,7 +142,7 @@ impl Store {
 
     /// Looks at a shard's live entries under its read lock.
     fn visit(&self, shard: usize, mut look: impl FnMut(&Bytes, &Value, u64)) {
-        let now = self.inner.wall_ms();
+        let now = self.inner.coarse_ms();
         let table = &self.inner.table;
         table.walk(&table.read(shard), shard, &mut |key, slot| {
             if slot.expires_ms() == 0 || slot.expires_ms() > now {

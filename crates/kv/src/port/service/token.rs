@@ -54,7 +54,11 @@ impl RespService {
         if connection.waiting.take().is_some() || ends {
             connection.reply.error(EXPIRED);
         }
-        connection.close_after |= ends;
+        if ends {
+            // It hears of nothing more, and is not looked at again, while the rest is sent.
+            connection.session.reset();
+            connection.close_after = true;
+        }
         self.resume(link, connection);
     }
 }
