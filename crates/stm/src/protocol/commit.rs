@@ -276,6 +276,7 @@ fn seal_in_turn(domain: &Domain, slot: &Slot) -> Option<Word> {
 /// Step 3 for safe transactions.
 #[inline]
 fn validate<P: Pending>(reads: &mut ReadSet, sealed: &mut Sealed<'_, P>) -> Result<(), Changed> {
+    reads.validate_anew();
     for at in 0..reads.reads().len() {
         let Read { slot, stamp } = reads.reads()[at];
         let word = slot.word();

@@ -83,6 +83,12 @@ impl ReadSet {
         &self.reads
     }
 
+    /// Forgets what the last validation has found: the commit may be done over.
+    #[inline]
+    pub(crate) fn validate_anew(&mut self) {
+        self.read_only = 0;
+    }
+
     /// Notes of a read that its variable is not written by the attempt, and may change under it. In ascending order; moves
     /// reads about.
     #[inline]

@@ -96,6 +96,26 @@ fn a_commit_that_is_overtaken_runs_again_instead_of_getting_a_wrong_place() {
     overtaken(&durable(), &["z"]);
 }
 
+/// A small write is first committed in a short way, which a schema ends after the validation.
+#[test]
+fn a_commit_that_is_done_over_validates_anew() {
+    let context = in_memory();
+    let schema = quintet_stm::Schema::default();
+    context.set_schema(schema).unwrap();
+    context
+        .run(Isolation::Hybrid, |tx| {
+            tx.set("x", 1_i64)?;
+            tx.set("y", 0_i64)
+        })
+        .unwrap();
+    let copied = context.run(Isolation::Safe, |tx| {
+        let x = tx.get_int("x")?;
+        tx.set("y", x)
+    });
+    copied.unwrap();
+    assert_eq!(int(context.get("y").unwrap().as_ref()), 1);
+}
+
 /// A transaction that only sends a message has its place in the order of messages.
 #[test]
 fn a_message_does_not_follow_one_that_it_has_not_seen() {
