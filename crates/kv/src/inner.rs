@@ -62,8 +62,8 @@ pub(crate) struct Inner {
     pub(crate) max_memory_bytes: AtomicU64,
     /// When the last snapshot was made, or the store opened.
     pub(crate) saved_ms: AtomicU64,
-    /// The [`Keyed`](quintet_core::Keyed) handler whose batch is under way.
-    pub(crate) turn: crate::handler::Turn,
+    /// Which keys are in the batches of [`Keyed`](quintet_core::Keyed) handlers.
+    pub(crate) turns: crate::turns::Turns,
     /// Makes the next commit of a handler fail.
     #[cfg(feature = "testing")]
     pub(crate) fail_next: AtomicBool,
@@ -108,7 +108,7 @@ impl Inner {
             logged_bytes: AtomicU64::new(replayed_bytes),
             max_memory_bytes: AtomicU64::new(max_memory_bytes),
             saved_ms: AtomicU64::new(saved_ms),
-            turn: crate::handler::Turn::default(),
+            turns: crate::turns::Turns::default(),
             #[cfg(feature = "testing")]
             fail_next: AtomicBool::new(false),
             _claim: claim,

@@ -39,6 +39,7 @@ pub mod port;
 mod store;
 mod table;
 mod transaction;
+mod turns;
 mod value;
 mod wait;
 
