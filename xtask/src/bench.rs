@@ -17,7 +17,8 @@ pub(crate) const COMMAND: Command = Command {
     help: "\
 Without arguments: three shapes of workload, eight subjects each, in about two minutes. Every argument goes to
 `cargo run --release --package quintet-bench -- ARGUMENTS`, but one: with `--against REV` that commit is built
-too, both programs are measured in turns, and the command fails if this one is surely slower by more than 5 %.",
+too, both programs are measured in turns, and the command fails if this one is surely slower by more than 5 %.
+For `tree` and `smoke` the server is built first: they start it.",
     forwards: true,
     run,
 };
@@ -30,6 +31,9 @@ fn run(args: &[String]) -> Result<()> {
     let mut steps = Steps::new("bench");
     let (revision, args) = without_against(args)?;
     let Some(revision) = revision else {
+        if matches!(args.first().map(String::as_str), Some("tree" | "smoke")) {
+            steps.run("server", &mut server())?;
+        }
         return steps.run("bench", program().args(args));
     };
     let old = build(&mut steps, &workspace, &revision)?;
@@ -111,6 +115,13 @@ pub(crate) fn program() -> process::Command {
     let mut program = cargo();
     program.args(["run", "--release", "--package", "quintet-bench", "--"]);
     program
+}
+
+/// Builds the server that some benches start.
+pub(crate) fn server() -> process::Command {
+    let mut build = cargo();
+    build.args(["build", "--release", "--package", "quintet-server"]);
+    build
 }
 
 #[cfg(test)]

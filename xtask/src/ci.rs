@@ -44,6 +44,7 @@ fn run(args: &[String]) -> Result<()> {
     features(&mut steps, &workspace)?;
     deny(&mut steps)?;
     if bench::exists(&workspace) {
+        steps.run("server for the benches", &mut bench::server())?;
         steps.run("bench smoke", bench::program().arg("smoke"))?;
         if works(process::Command::new("valgrind").arg("--version")) {
             steps.run("instruction counts", bench::program().arg("count"))?;

@@ -57,7 +57,7 @@ enum Bench {
         #[arg(long, default_value_t = 5)]
         repetitions: usize,
     },
-    /// The tree: reads beside LMDB and redb, grouped durable writes, watchers, rules.
+    /// The tree: reads beside LMDB and redb, grouped durable writes, watchers, rules; and its port.
     Tree {
         /// How often each subject is measured; the table shows medians.
         #[arg(long, default_value_t = 5)]
@@ -65,7 +65,8 @@ enum Bench {
         /// A directory on the disk to measure; temporary ones are made in it.
         #[arg(long, default_value = "target")]
         dir: PathBuf,
-        /// One section: reads, writes, watchers or rules; all without it.
+        /// One section: reads, writes, watchers, rules, documents, ruled or streams; the last three need the server, built
+        /// beside this program. All without it.
         #[arg(long)]
         only: Option<String>,
     },

@@ -1,7 +1,10 @@
-//! The tree: a read beside LMDB's own and redb's, durable writes with and without company, what watchers and rules cost.
+//! The tree: a read beside LMDB's own and redb's, durable writes with and without company, what watchers and rules cost;
+//! and all of that over the port.
 //!
-//! In process: sockets would only blur the question. Everything is durable before its reply, the rivals too.
+//! What is compared with a rival runs in process: sockets would only blur the question. There everything is durable before
+//! its reply, the rivals too.
 
+mod http;
 mod reads;
 mod rules;
 mod watchers;
@@ -19,6 +22,10 @@ pub struct Effort {
     leaves: usize,
     /// Writes of one measurement of a fan-out.
     events: usize,
+    /// Streams and idle connections beside a writer.
+    streams: usize,
+    /// Documents of each size that requests find.
+    documents: usize,
 }
 
 impl Effort {
@@ -30,6 +37,8 @@ impl Effort {
             window: Duration::from_secs(1),
             leaves: 100_000,
             events: 300,
+            streams: 1000,
+            documents: 1000,
         }
     }
 
@@ -41,6 +50,8 @@ impl Effort {
             window: Duration::from_millis(20),
             leaves: 100,
             events: 5,
+            streams: 10,
+            documents: 10,
         }
     }
 }
@@ -71,7 +82,15 @@ fn leaf(n: usize) -> anyhow::Result<Path> {
 }
 
 /// The sections, as `--only` names them.
-pub const SECTIONS: [&str; 4] = ["reads", "writes", "watchers", "rules"];
+pub const SECTIONS: [&str; 7] = [
+    "reads",
+    "writes",
+    "watchers",
+    "rules",
+    "documents",
+    "ruled",
+    "streams",
+];
 
 /// Measures and renders the tables of one section, or of all. The stores live in directories below `dir`, on the disk that
 /// is to be measured.
@@ -95,7 +114,10 @@ pub fn run(effort: &Effort, dir: &path::Path, only: Option<&str>) -> anyhow::Res
             "reads" => read(effort, dir)?,
             "writes" => written(effort, dir)?,
             "watchers" => watched(effort, dir)?,
-            _ => ruled(effort, dir)?,
+            "rules" => ruled(effort, dir)?,
+            "documents" => http::documents(effort, dir)?,
+            "ruled" => http::rules(effort, dir)?,
+            _ => http::streams(effort, dir)?,
         });
     }
     Ok(tables.join("\n\n"))
@@ -148,7 +170,7 @@ fn ruled(effort: &Effort, dir: &path::Path) -> anyhow::Result<String> {
 pub fn expect_every_row(report: &str) -> anyhow::Result<()> {
     let in_process = reads::NAMES.iter().chain(&writes::NAMES).chain(&watchers::NAMES);
     let of_rules = rules::NAMES.iter().chain(&rules::DECIDED);
-    for name in in_process.chain(of_rules) {
+    for name in in_process.chain(of_rules).chain(http::names()) {
         anyhow::ensure!(report.contains(name), "the tree report has no row `{name}`");
     }
     Ok(())
