@@ -14,6 +14,8 @@ pub(crate) mod disk;
 pub(crate) mod kv;
 #[cfg(any(feature = "shard", feature = "stm"))]
 pub(crate) mod logs;
+#[cfg(feature = "tree")]
+mod readers;
 #[cfg(feature = "stm")]
 pub(crate) mod stm;
 #[cfg(feature = "tree")]

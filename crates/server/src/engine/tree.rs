@@ -4,7 +4,7 @@
 //! data. They are swapped whole while the port serves; then what they declare with `.indexOn` is built, while reads go on.
 
 use super::{
-    Each, Engine, Mount, Part,
+    Each, Engine, Mount, Part, readers,
     vitals::{Vitals, taken_bytes},
 };
 use crate::{
@@ -335,6 +335,7 @@ impl Engine for TreeEngine {
             "watches": stats.watches,
             "used_bytes": stats.used_bytes,
             "map_bytes": stats.map_bytes,
+            "pool": readers::stats(&self.tree.pool().stats()),
             "has_rules": self.rules().is_some(),
         })
     }
@@ -383,5 +384,6 @@ impl Engine for TreeEngine {
             "The most bytes there can be.",
             stats.map_bytes,
         );
+        readers::metrics(&self.tree.pool().stats(), page);
     }
 }

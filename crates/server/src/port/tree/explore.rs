@@ -27,7 +27,7 @@ use axum::{
     routing::{any, get},
 };
 use quintet_core::{Clock, SystemClock};
-use quintet_tree::{Child, Path, Value};
+use quintet_tree::{Child, Path, Priority, Value};
 use serde::Deserialize;
 use serde_json::json;
 use std::{
@@ -114,7 +114,7 @@ async fn listed(face: &Face, place: Place, headers: &HeaderMap) -> Result<Respon
         return Err(Problem::invalid(format!("limit: must be 1 to {MOST}")));
     }
     let reader = face.to_read(headers, &Params::default())?.reader(face.engine());
-    face.read(move || {
+    face.read(Priority::Read, move || {
         let listing = reader.listing(&path, place.after.as_deref(), limit)?;
         let children: Vec<Value> = listing.children.iter().map(shown).collect();
         let mut body = json!({

@@ -191,23 +191,28 @@ impl Face {
         Ok(Access { principal, guard })
     }
 
-    /// Runs a read on the tree's pool.
+    /// Runs a read, or what prepares a write, on the tree's pool.
     pub(super) async fn read<R: Send + 'static>(
         &self,
+        priority: Priority,
         job: impl FnOnce() -> Result<R, Problem> + Send + 'static,
     ) -> Result<R, Problem> {
         let pool = self.inner.engine.tree().pool();
-        pool.run(Priority::Read, Some(Deadline::after(&SystemClock, PATIENCE)), job)?
+        pool.run(priority, Some(Deadline::after(&SystemClock, PATIENCE)), job)?
             .await?
     }
 
-    /// The document as text, where it is small and reads have been quick; `None` = by the pool.
-    pub(super) fn read_now(&self, reader: &Reader, path: &Path) -> Option<Result<Vec<u8>, Problem>> {
+    /// The document as text, where it is small and reads have been quick; otherwise it is for the pool, at this priority.
+    pub(super) fn read_now(
+        &self,
+        reader: &Reader,
+        path: &Path,
+    ) -> Result<Result<Vec<u8>, Problem>, Priority> {
         let inner = &self.inner;
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let begun = SystemClock.now();
         if ms(begun.saturating_duration_since(inner.began)) < inner.not_now_ms.load(Ordering::Relaxed) {
-            return None;
+            return Err(Priority::Read);
         }
         let answer = reader.get_small_json(path, NOW_BYTES);
         let ended = SystemClock.now();
@@ -215,7 +220,9 @@ impl Face {
             let until = ended.saturating_duration_since(inner.began) + NOT_NOW;
             inner.not_now_ms.store(ms(until), Ordering::Relaxed);
         }
-        answer.map_err(Problem::from).transpose()
+        // A large one is not to hold up small ones there.
+        let answer = answer.map_err(Problem::from).transpose();
+        answer.ok_or(Priority::Bulk)
     }
 
     /// The whole body as JSON.
@@ -231,7 +238,7 @@ impl Face {
         if body.bytes().len() <= INLINE_BYTES {
             return document(&body);
         }
-        self.read(move || document(&body)).await
+        self.read(Priority::Write, move || document(&body)).await
     }
 }
 

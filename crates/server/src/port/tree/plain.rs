@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use quintet_core::ErrorKind;
-use quintet_tree::{Outcome, Path, Write};
+use quintet_tree::{Outcome, Path, Priority, Write};
 
 /// Serves one request.
 pub(super) async fn serve(face: Face, path: Path, request: Request) -> Result<Response, Problem> {
@@ -22,18 +22,22 @@ pub(super) async fn serve(face: Face, path: Path, request: Request) -> Result<Re
         Method::GET | Method::HEAD => {
             let access = face.to_read(request.headers(), &params)?;
             let reader = access.reader(face.engine());
-            if params.print == Print::Plain
-                && let Some(text) = face.read_now(&reader, &path)
-            {
-                let text = text?;
-                return if text == b"null" {
-                    Err(nothing(&path))
-                } else {
-                    face.text(text)
-                };
+            let mut priority = Priority::Read;
+            if params.print == Print::Plain {
+                match face.read_now(&reader, &path) {
+                    Ok(text) => {
+                        let text = text?;
+                        return if text == b"null" {
+                            Err(nothing(&path))
+                        } else {
+                            face.text(text)
+                        };
+                    }
+                    Err(other) => priority = other,
+                }
             }
             let own = face.clone();
-            face.read(move || {
+            face.read(priority, move || {
                 let value = reader.get(&path)?;
                 if value.is_null() {
                     return Err(nothing(&path));

@@ -16,7 +16,7 @@ use axum::{
 };
 use quintet_core::{Error, ErrorKind};
 use quintet_tree::{
-    ETag, Outcome, Path, Value, Write,
+    ETag, Outcome, Path, Priority, Value, Write,
     rules::{Auth, Rules, RulesGuard},
 };
 use serde_json::json;
@@ -107,12 +107,12 @@ async fn read(face: Face, path: Path, params: Params, headers: &HeaderMap) -> Re
     let is_plain = params.query.is_none() && !wants_tag && !params.is_shallow;
     if is_plain && params.print == Print::Plain {
         return match face.read_now(&reader, &path) {
-            Some(text) => face.text(text?),
-            None => face.text(face.read(move || Ok(reader.get_json(&path)?)).await?),
+            Ok(text) => face.text(text?),
+            Err(priority) => face.text(face.read(priority, move || Ok(reader.get_json(&path)?)).await?),
         };
     }
     let own = face.clone();
-    face.read(move || {
+    face.read(Priority::Read, move || {
         if let Some(query) = &params.query {
             let answer = reader.query(&path, query)?;
             let rows = answer.unindexed_rows;
@@ -243,7 +243,9 @@ async fn explain(
     };
     if matches!(*method, Method::GET | Method::HEAD) {
         let reader = access.reader(face.engine());
-        let asked = face.read(move || Ok(reader.get_shallow(&path, 1))).await?;
+        let asked = face
+            .read(Priority::Control, move || Ok(reader.get_shallow(&path, 1)))
+            .await?;
         refused(asked.map_err(Error::from).map(drop))?;
     } else {
         let (write, _name) = write_of(&face, path, method, request).await?;

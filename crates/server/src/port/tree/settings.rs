@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use quintet_core::ErrorKind;
-use quintet_tree::rules::DOCUMENT_BYTES_MAX;
+use quintet_tree::{Priority, rules::DOCUMENT_BYTES_MAX};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(super) async fn put_rules(State(face): State<Face>, request: Request) -> Res
     administer(&face, &request)?;
     let body = Received::read(request, face.bodies(), DOCUMENT_BYTES_MAX + 1).await?;
     let engine = std::sync::Arc::clone(face.engine());
-    face.read(move || {
+    face.read(Priority::Control, move || {
         let text = std::str::from_utf8(body.bytes())
             .map_err(|error| Problem::invalid(format!("the rules are not UTF-8: {error}")))?;
         Ok::<_, Problem>(engine.put_rules(text)?)

@@ -24,7 +24,7 @@ use quintet_core::{
     Clock, ErrorKind, Seq, SystemClock,
     auth::{Authenticator, Principal},
 };
-use quintet_tree::{EventKind, Initial, Next, Path, TreeError, Watch};
+use quintet_tree::{EventKind, Initial, Next, Path, Priority, TreeError, Watch};
 use serde_json::json;
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use tokio::{sync::watch::Receiver, time};
@@ -162,7 +162,7 @@ async fn begin(
     style: Style,
 ) -> Result<(Option<Initial>, Watch), Problem> {
     let (reader, path) = (access.reader(face.engine()), path.clone());
-    face.read(move || match style {
+    face.read(Priority::Read, move || match style {
         #[cfg(feature = "ui")]
         Style::Changes => Ok((None, reader.changes(&path)?)),
         Style::Firebase | Style::Plain => Ok(reader.watch(&path, after)?),
@@ -291,7 +291,7 @@ impl Live {
         let Some(watch) = self.watch.take_if(|watch| watch.depends_on_state()) else {
             return true;
         };
-        let asked = self.face.read(move || {
+        let asked = self.face.read(Priority::Read, move || {
             watch.check()?;
             Ok(watch)
         });
@@ -316,7 +316,7 @@ impl Live {
             self.say_overflow();
         }
         let style = self.style;
-        let read = self.face.read(move || {
+        let read = self.face.read(Priority::Read, move || {
             let initial = match style {
                 #[cfg(feature = "ui")]
                 Style::Changes => watch.skip().map(|_seq| None)?,

@@ -10,8 +10,11 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// How long a client may leave unread what it was sent.
+const UNREAD: Duration = Duration::from_secs(30);
 
 /// How large a file of the server may become from now on.
 fn limit_files(server: &Server, bytes: Option<u64>) {
@@ -84,6 +87,7 @@ fn a_subscriber_that_does_not_read_holds_up_nobody_and_is_told() {
     assert_eq!(firebase.event(), put("/", Value::Null));
     // More than sockets and the watch's queue hold together.
     let body = json!("x".repeat(64 << 10)).to_string();
+    let begun = Instant::now();
     thread::scope(|scope| {
         for writer in 0..4 {
             let body = &body;
@@ -101,11 +105,16 @@ fn a_subscriber_that_does_not_read_holds_up_nobody_and_is_told() {
     });
     good(tree, "PUT", "/room.json", Some("\"the end\""));
     let end = put("/", json!("the end"));
+    // On a busy machine the writes may have taken so long that who read nothing meanwhile was cut off.
+    let may_be_cut = begun.elapsed() > UNREAD / 2;
     let mut names = Vec::new();
     loop {
-        let event = stalled.event();
-        names.push(event.0.clone());
-        if event == end {
+        let Some((name, data, _)) = stalled.next() else {
+            assert!(may_be_cut, "the stream goes on");
+            return server.stop();
+        };
+        names.push(name.clone());
+        if (name, data) == end {
             break;
         }
     }
@@ -116,10 +125,10 @@ fn a_subscriber_that_does_not_read_holds_up_nobody_and_is_told() {
     );
     assert!(names.len() < 800, "what was missed is not sent one by one");
     // Firebase's streams have no such word: the value comes again.
-    let found = std::iter::from_fn(|| Some(firebase.event()))
+    let found = std::iter::from_fn(|| firebase.next())
         .take(800)
-        .position(|event| event == end);
-    assert!(found.is_some(), "the value comes again");
+        .position(|(name, data, _)| (name, data) == end);
+    assert!(found.is_some() || may_be_cut, "the value comes again");
     server.stop();
 }
 
@@ -336,5 +345,44 @@ fn answers_that_nobody_reads_take_a_bounded_memory() {
     while call(tree, "GET", "/large.json", "", None).status != 200 {
         assert!(begun.elapsed() < PATIENCE, "the room is not given back");
     }
+    server.stop();
+}
+
+#[test]
+fn the_pool_of_readers_says_what_it_did() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path());
+    let tree = server.tree();
+    let document = json!({"n": 1, "text": "x".repeat(100 << 10)}).to_string();
+    // Parsed as what prepares a write; read as what may take long; and a query.
+    assert_eq!(
+        call(tree, "PUT", "/large.json?print=silent", "", Some(&document)).status,
+        204
+    );
+    assert_eq!(call(tree, "GET", "/large.json", "", None).status, 200);
+    good(tree, "GET", "/large.json?orderBy=%22$key%22&limitToFirst=1", None);
+    let count = |family: &str, labels: &str| -> u64 {
+        let page = call(server.api(), "GET", "/metrics", "", None);
+        let name = format!("quintet_tree_pool_{family}{{{labels}}} ");
+        let value = page
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(name.as_str()));
+        value.expect(&name).parse().expect("a number")
+    };
+    for priority in ["read", "write", "bulk"] {
+        // A job is counted a moment after it has answered.
+        let begun = Instant::now();
+        let of = format!("priority=\"{priority}\"");
+        let done = format!("{of},outcome=\"done\"");
+        while count("ended_jobs_total", &done) == 0 || count("run_seconds_count", &of) == 0 {
+            assert!(begun.elapsed() < PATIENCE, "no job of priority {priority}");
+            thread::yield_now();
+        }
+    }
+    let stats = good(server.api(), "GET", "/stats", None);
+    let pool = &stats["engines"]["tree"]["pool"];
+    assert!(pool["workers"].as_u64() >= Some(1), "{stats}");
+    assert_eq!(pool["priorities"]["bulk"]["done"], json!(1), "{stats}");
     server.stop();
 }

@@ -1,6 +1,7 @@
 //! The tree's port, black box: Firebase's protocol, the plain face, streams, rules and tokens, and what survives a kill.
 
 mod document;
+mod ending;
 mod limits;
 mod original;
 mod rules;
@@ -9,7 +10,7 @@ use crate::client::{Client, Reply};
 use crate::process::Server;
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Write},
     net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
@@ -88,8 +89,10 @@ impl Stream {
         let (mut name, mut data, mut id) = (String::new(), Value::Null, None);
         loop {
             let mut line = String::new();
-            if self.reader.read_line(&mut line).expect("an event in time") == 0 {
-                return None;
+            match self.reader.read_line(&mut line) {
+                Ok(0) => return None,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                read => drop(read.expect("an event in time")),
             }
             let line = line.trim_end();
             if let Some(text) = line.strip_prefix("event: ") {
