@@ -1,16 +1,25 @@
-//! The tree against a plain JSON value: random operations, reads of every kind, reopening, failed batches.
+//! The tree against a plain JSON value: random operations, reads of every kind, reopening, crashes, commits that fail.
+//!
+//! A crash is what `kill -9` leaves: the files as the system has them at that moment, without a word from the tree. They
+//! are copied, and the copy is opened.
 
 use crate::{Fresh, config, path};
 use proptest::prelude::*;
+use quintet_core::ErrorKind;
 use quintet_tree::{Index, NameRules, OrderBy, Path, Tree};
 use serde_json::{Map, Value, json};
+use std::fs;
+use tempfile::TempDir;
 
 #[derive(Clone, Debug)]
 enum Step {
     Set(Vec<String>, Value),
     Update(Vec<String>, Vec<(Vec<String>, Value)>),
     Refused(Vec<String>),
+    /// The disk fails under a commit: it is full, or broken, after which the tree takes no writes.
+    Failed(Vec<String>, Value, ErrorKind),
     Reopen,
+    Crash,
 }
 
 /// Few names, so that places meet; among them long ones, which are cut, and ones that could be taken for separators.
@@ -52,7 +61,10 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (place(), prop::collection::vec((prop::collection::vec(name(), 1..3), value()), 1..4))
             .prop_map(|(at, changes)| Step::Update(at, changes)),
         1 => place().prop_map(Step::Refused),
+        1 => (place(), value(), prop::sample::select(vec![ErrorKind::Full, ErrorKind::Io]))
+            .prop_map(|(at, value, kind)| Step::Failed(at, value, kind)),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Crash),
     ]
 }
 
@@ -149,12 +161,33 @@ fn check(tree: &Tree, oracle: &Oracle, at: &[String]) {
     assert_eq!(objects(&shallow), expected, "shallow {at:?}");
 }
 
+/// The same tree again, from the files as they are, or as a crash leaves them.
+fn opened_again(tree: Tree, dir: TempDir, crash: bool) -> (Tree, TempDir) {
+    let open = |dir: &TempDir| {
+        let mut config = config(dir);
+        config.names = NameRules::Any;
+        config.indexes = indexes();
+        Tree::open(config).unwrap()
+    };
+    if !crash {
+        drop(tree);
+        return (open(&dir), dir);
+    }
+    let left = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(dir.path()).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), left.path().join(file.file_name())).unwrap();
+    }
+    drop(tree);
+    (open(&left), left)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn the_tree_is_what_a_plain_value_would_be(steps in prop::collection::vec(step(), 1..40)) {
-        let Fresh { mut tree, dir } = Fresh::with(|config| {
+        let Fresh { mut tree, mut dir } = Fresh::with(|config| {
             config.names = NameRules::Any;
             config.indexes = indexes();
         });
@@ -182,12 +215,22 @@ proptest! {
                     let bad = json!({"a": 1, "b": {"": 2}});
                     prop_assert!(tree.set(&as_path(&at), bad).is_err());
                 }
-                Step::Reopen => {
-                    drop(tree);
-                    let mut config = config(&dir);
-                    config.names = NameRules::Any;
-                    config.indexes = indexes();
-                    tree = Tree::open(config).unwrap();
+                Step::Failed(at, value, kind) => {
+                    tree.fail_next_commit(kind);
+                    let failed = tree.set(&as_path(&at), value).unwrap_err();
+                    prop_assert_eq!(failed.kind(), kind);
+                    check(&tree, &oracle, &at);
+                    if kind == ErrorKind::Io {
+                        let refused = tree.set(&Path::root(), json!(1)).unwrap_err();
+                        prop_assert_eq!(refused.kind(), ErrorKind::Poisoned);
+                        (tree, dir) = opened_again(tree, dir, true);
+                    }
+                    check(&tree, &oracle, &at);
+                }
+                Step::Reopen => (tree, dir) = opened_again(tree, dir, false),
+                Step::Crash => {
+                    (tree, dir) = opened_again(tree, dir, true);
+                    check(&tree, &oracle, &[]);
                 }
             }
         }
