@@ -125,7 +125,7 @@ impl Tree {
         let writer = thread::Builder::new()
             .name("tree".into())
             .spawn(move || {
-                let parker = Parker::new();
+                let parker = writers_parker();
                 let mut controller = BatchController::new(handler, clock, parker.doorbell(), batch);
                 // The opener waits for this; if it is gone there is nobody to serve.
                 let _told = tell.send(controller.connector());
@@ -357,6 +357,14 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         let _closed = self.close();
+    }
+}
+
+/// Where there is one core, who looks for work again and again keeps away those that would bring it.
+fn writers_parker() -> Parker {
+    match thread::available_parallelism() {
+        Ok(cores) if cores.get() > 1 => Parker::new(),
+        _ => Parker::new().with_spins(0),
     }
 }
 
