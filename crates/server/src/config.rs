@@ -118,6 +118,8 @@ pub struct TreeConfig {
     pub address: SocketAddr,
     /// Connections that may be open at once.
     pub connections: usize,
+    /// Threads of its pool of readers while few reads wait.
+    pub workers: NonZeroUsize,
     /// Bytes of request bodies that may be in memory at once.
     pub body_memory: ByteSize,
     /// The file of its rules.
@@ -284,9 +286,11 @@ impl TreeConfig {
             let message = format!("--tree-connections {connections}: must be 1 to 65536");
             return Err(Failure::usage(message));
         }
+        let workers = workers("--tree-workers", args.tree.tree_workers, MOST_WORKERS)?;
         Ok(at(args.tree.tree_addr).map(|address| Self {
             address,
             connections,
+            workers,
             body_memory,
             rules: args.tree.tree_rules.clone(),
             durability: args

@@ -18,6 +18,10 @@ pub struct TreeArgs {
     #[arg(long, value_name = "N", default_value_t = 8192, env = "QUINTET_TREE_CONNECTIONS", hide_env_values = true, help_heading = HEADING)]
     pub tree_connections: usize,
 
+    /// Threads that read the tree, 1 to 64; four times as many while reads wait [default: one per core, at most 16]
+    #[arg(long, value_name = "N", env = "QUINTET_TREE_WORKERS", hide_env_values = true, help_heading = HEADING)]
+    pub tree_workers: Option<usize>,
+
     /// File with security rules [default: what was last put to /.settings/rules.json]
     #[arg(long, value_name = "FILE", env = "QUINTET_TREE_RULES", hide_env_values = true, help_heading = HEADING)]
     pub tree_rules: Option<PathBuf>,

@@ -184,6 +184,8 @@ pub(crate) fn start(
     let rules = source.map(|file| read_rules(file)).transpose()?;
     let mut settings = Settings::new(&folder);
     settings.durability = config.durability;
+    settings.pool.min_workers = config.workers.get();
+    settings.pool.max_workers = 4 * config.workers.get();
     settings.indexes = rules.as_ref().map(Rules::indexes).unwrap_or_default();
     let tree = Tree::open(settings).map_err(|error| cannot(&error))?;
     let engine = Arc::new(TreeEngine {

@@ -351,7 +351,7 @@ fn answers_that_nobody_reads_take_a_bounded_memory() {
 #[test]
 fn the_pool_of_readers_says_what_it_did() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path());
+    let server = Server::start_with(dir.path(), &["--tree-workers", "3"], &[]);
     let tree = server.tree();
     let document = json!({"n": 1, "text": "x".repeat(100 << 10)}).to_string();
     // Parsed as what prepares a write; read as what may take long; and a query.
@@ -382,7 +382,7 @@ fn the_pool_of_readers_says_what_it_did() {
     }
     let stats = good(server.api(), "GET", "/stats", None);
     let pool = &stats["engines"]["tree"]["pool"];
-    assert!(pool["workers"].as_u64() >= Some(1), "{stats}");
+    assert!(pool["workers"].as_u64() >= Some(3), "{stats}");
     assert_eq!(pool["priorities"]["bulk"]["done"], json!(1), "{stats}");
     server.stop();
 }
