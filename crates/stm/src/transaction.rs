@@ -59,6 +59,12 @@ impl Transaction {
         self
     }
 
+    /// As [`label`](Self::label), of a name that has one already.
+    pub(crate) const fn by(mut self, label: Label) -> Self {
+        self.label = Some(label);
+        self
+    }
+
     /// Gives up with [`Error::Conflict`] after this many attempts. Without it a transaction that keeps losing takes a
     /// ticket after 8 and then succeeds.
     pub const fn attempts(mut self, attempts: NonZeroU32) -> Self {

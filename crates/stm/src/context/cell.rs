@@ -7,7 +7,12 @@
 //! Invariants: everything changes only while the slot is sealed, by the sealer. A reader may therefore see a form and bits
 //! that do not belong together, but then the slot's word has changed when it looks again, and it reads again.
 
-use super::{form::Form, path::Path, value::Value, zone::Zone};
+use super::{
+    form::Form,
+    path::Path,
+    value::Value,
+    zone::{Capability, Zone},
+};
 use crate::{
     primitive::Spin,
     protocol::{
@@ -222,6 +227,19 @@ impl Cell {
     /// The latest value and its stamp, outside a transaction.
     pub(crate) fn read(&self) -> (Option<Value>, Stamp) {
         self.stable(|stamp| (self.load(), stamp))
+    }
+
+    /// The latest value and its stamp, if there is one, if everybody may read it, and if no commit is in the way. Never
+    /// waits.
+    #[inline]
+    pub(crate) fn glance(&self) -> Option<(Value, Stamp)> {
+        let before = self.slot.word();
+        if before.has(Word::SEALED) || !self.zone.allows(Capability::Read) {
+            return None;
+        }
+        let value = self.load()?;
+        let after = self.slot.word();
+        (!after.has(Word::SEALED) && after.stamp() == before.stamp()).then(|| (value, before.stamp()))
     }
 
     /// The value at a version that a snapshot has registered.

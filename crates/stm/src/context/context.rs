@@ -125,6 +125,12 @@ impl Context {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_stamped(&self, path: &str) -> Result<(Option<Value>, Stamp)> {
+        // The usual case at one look: a value that is there, that may be read, and that no commit is writing.
+        let seen = self.shared.index.with(path, |cell| cell.glance()).flatten();
+        if let Some((value, stamp)) = seen {
+            self.shared.settle(stamp.version())?;
+            return Ok((Some(value), stamp));
+        }
         let path = Path::new(path)?;
         super::Zone::of(&path).demand(&path, &[Capability::Read])?;
         loop {

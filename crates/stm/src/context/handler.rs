@@ -3,19 +3,20 @@
 //!
 //! What is handled between two commits is one transaction. Its replies are given before it commits, so it must not lose
 //! afterwards: it holds a ticket like an aged transaction and reserves what it touches, and others that want the same
-//! keys wait for its commit. A key is kept as bytes at `keyed.k` and its hexadecimal digits.
+//! keys wait for its commit. A put alone answers the same whatever is there, so it needs no ticket: it is kept until the
+//! commit and then is a transaction like any other. A key is kept as bytes at `keyed.k` and its hexadecimal digits.
 //!
 //! The level decides what the commit does: safe and hybrid ones are checked by the schema and recorded; raw ones are
 //! neither (but a durable context records all).
 
-use super::{Context, path::Path, state::State, value::Value};
+use super::{Context, state::State, value::Value, zone::Zone};
 use crate::{
-    Error, Isolation,
+    Error, Isolation, Transaction,
     label::Label,
     transaction::{Abort, Cause},
 };
 use quintet_core::{Commit, ErrorKind, Keyed, KeyedReply, MessageHandler, Result};
-use std::{fmt, fmt::Write as _};
+use std::fmt;
 
 /// Answers [`Keyed`] from a context. Clones of the context may be handled by others at the same time.
 ///
@@ -38,6 +39,12 @@ pub struct ContextHandler {
     state: State,
     /// A ticket is held.
     open: bool,
+    /// The path that the last message named; its memory is used again.
+    path: String,
+    /// What is put there by the only message so far.
+    lone: Option<Value>,
+    /// Why the batch cannot be committed.
+    broken: Option<quintet_core::Error>,
     #[cfg(feature = "testing")]
     fail_next_commit: bool,
 }
@@ -52,6 +59,9 @@ impl ContextHandler {
             // Inside, everything is read as one moment and buffered, also for raw: replies come before the commit.
             state: State::new(Isolation::Safe, true, Label::of("keyed")),
             open: false,
+            path: String::new(),
+            lone: None,
+            broken: None,
             #[cfg(feature = "testing")]
             fail_next_commit: false,
         }
@@ -63,7 +73,7 @@ impl ContextHandler {
         self.fail_next_commit = true;
     }
 
-    /// Starts a batch if none is open.
+    /// Starts a batch if none is open; a put that was alone becomes its first write.
     fn open(&mut self) -> Result<()> {
         if self.open {
             return Ok(());
@@ -77,11 +87,19 @@ impl ContextHandler {
         self.open = true;
         self.state.isolation = Isolation::Safe;
         self.state.begin(&self.context.shared, true);
-        Ok(())
+        let Some(value) = self.lone.take() else {
+            return Ok(());
+        };
+        let put = self.state.put(&self.context.shared, &self.path, Some(value));
+        put.map_err(refusal).inspect_err(|error| {
+            // Its reply was given: the commit takes it back.
+            self.broken = Some(error.clone());
+        })
     }
 
     /// Ends the batch, with nothing of it left.
     fn end(&mut self) {
+        (self.lone, self.broken) = (None, None);
         if std::mem::take(&mut self.open) {
             self.state.clear();
             self.state.reads.end();
@@ -89,52 +107,70 @@ impl ContextHandler {
         }
     }
 
-    fn write(&mut self, message: Keyed) -> Result<KeyedReply, Abort> {
-        let path = path_of(message.key())?;
+    /// Keeps a put for the commit, if it is the first message of its batch.
+    fn keep_lone(&mut self, value: Vec<u8>) -> Result<KeyedReply> {
+        let value = Value::from(value);
         let shared = &self.context.shared;
+        shared.check_size(&self.path, Zone::Data, &value)?;
+        self.lone = Some(value);
+        Ok(KeyedReply::Stored)
+    }
+
+    /// What a lone put is, once it is committed.
+    fn commit_lone(&mut self, value: &Value) -> Result<()> {
+        let how = Transaction::new(self.isolation).by(self.state.label).admin();
+        let path = self.path.as_str();
+        let put = self.context.transact(&how, |tx| tx.set(path, value.clone()));
+        put?;
+        Ok(())
+    }
+
+    fn write(&mut self, message: Keyed) -> Result<KeyedReply, Abort> {
+        let (shared, path) = (&self.context.shared, self.path.as_str());
         match message {
             Keyed::Put { value, .. } => {
-                self.state.put(shared, path.as_str(), Some(Value::from(value)))?;
+                self.state.put(shared, path, Some(Value::from(value)))?;
                 Ok(KeyedReply::Stored)
             }
             Keyed::Add { delta, .. } => {
-                let current = self.state.get(shared, path.as_str())?;
-                let sum = Keyed::add_to(bytes_of(&path, current.as_ref())?, delta)?;
+                let current = self.state.get(shared, path)?;
+                let sum = Keyed::add_to(bytes_of(path, current.as_ref())?, delta)?;
                 let sum_bytes = Value::from(sum.to_le_bytes().to_vec());
-                self.state.put(shared, path.as_str(), Some(sum_bytes))?;
+                self.state.put(shared, path, Some(sum_bytes))?;
                 Ok(KeyedReply::Sum(sum))
             }
             Keyed::Delete { .. } => {
-                let is_there = self.state.get(shared, path.as_str())?.is_some();
+                let is_there = self.state.get(shared, path)?.is_some();
                 if is_there {
-                    self.state.put(shared, path.as_str(), None)?;
+                    self.state.put(shared, path, None)?;
                 }
                 Ok(KeyedReply::Deleted(is_there))
             }
             Keyed::Get { .. } => Err(Abort::failed(Error::InvalidOperation {
-                at: path.to_string(),
+                at: path.to_owned(),
                 reason: "a read is not a write".into(),
             })),
         }
     }
 }
 
-fn path_of(key: &[u8]) -> Result<Path, Error> {
-    let mut path = String::with_capacity(7 + 2 * key.len());
+/// Writes the path of a key.
+fn name(path: &mut String, key: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    path.clear();
     path.push_str("keyed.k");
-    for byte in key {
-        // Writing to a string cannot fail.
-        let _ = write!(path, "{byte:02x}");
-    }
-    Path::new(&path)
+    path.extend(key.iter().flat_map(|byte| {
+        let digit = |half: u8| char::from(DIGITS[usize::from(half & 15)]);
+        [digit(byte >> 4), digit(*byte)]
+    }));
 }
 
-fn bytes_of<'a>(path: &Path, value: Option<&'a Value>) -> Result<Option<&'a [u8]>, Error> {
+fn bytes_of<'a>(path: &str, value: Option<&'a Value>) -> Result<Option<&'a [u8]>, Error> {
     match value {
         None => Ok(None),
         Some(Value::Bytes(bytes)) => Ok(Some(bytes)),
         Some(other) => Err(Error::TypeClash {
-            path: path.to_string(),
+            path: path.to_owned(),
             expected: "bytes".into(),
             found: other.kind().into(),
         }),
@@ -160,13 +196,27 @@ fn refusal(abort: Abort) -> quintet_core::Error {
 impl MessageHandler<Keyed> for ContextHandler {
     fn handle(&mut self, message: Keyed) -> Result<KeyedReply> {
         if let Keyed::Get { key } = &message {
-            let path = path_of(key)?;
-            let value = self.context.get(path.as_str())?;
+            // A put that is alone keeps its path.
+            let mut own = String::new();
+            let path = if self.lone.is_some() {
+                &mut own
+            } else {
+                &mut self.path
+            };
+            name(path, key);
+            let value = self.context.get(path)?;
             return Ok(KeyedReply::Value(
-                bytes_of(&path, value.as_ref())?.map(<[u8]>::to_vec),
+                bytes_of(path, value.as_ref())?.map(<[u8]>::to_vec),
             ));
         }
+        if !self.open && self.lone.is_none() {
+            name(&mut self.path, message.key());
+            if let Keyed::Put { value, .. } = message {
+                return self.keep_lone(value);
+            }
+        }
         self.open()?;
+        name(&mut self.path, message.key());
         let result = self.write(message).map_err(refusal);
         if result.is_err() {
             // A refusal leaves without a commit.
@@ -180,7 +230,7 @@ impl MessageHandler<Keyed> for ContextHandler {
     }
 
     fn commit(&mut self) -> Result<Commit> {
-        if !self.open {
+        if !self.open && self.lone.is_none() {
             return Ok(Commit::Done);
         }
         #[cfg(feature = "testing")]
@@ -190,6 +240,13 @@ impl MessageHandler<Keyed> for ContextHandler {
                 ErrorKind::Io,
                 "a test made this commit fail",
             ));
+        }
+        if let Some(error) = self.broken.take() {
+            self.end();
+            return Err(error);
+        }
+        if let Some(value) = self.lone.take() {
+            return self.commit_lone(&value).map(|()| Commit::Done);
         }
         self.state.isolation = self.isolation;
         let committed = self.state.commit(&self.context.shared);

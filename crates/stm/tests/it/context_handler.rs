@@ -1,7 +1,7 @@
 //! A context as a message handler: the suites of `quintet-core`, at every level, in memory and on a log.
 
 use quintet_core::{
-    Inline, SystemClock,
+    ErrorKind, Inline, Keyed, KeyedReply, MessageHandler, SystemClock,
     conformance::{KeyedProbe, Support, handler, keyed},
 };
 use quintet_log::{LogConfig, MemDirectory};
@@ -142,7 +142,6 @@ suites! {
 
 #[test]
 fn a_second_handler_on_the_same_thread_does_not_wait_for_the_first() {
-    use quintet_core::{ErrorKind, Keyed, MessageHandler};
     let context = Context::new("two");
     let (mut one, mut two) = (
         ContextHandler::new(&context, Isolation::Safe),
@@ -150,12 +149,60 @@ fn a_second_handler_on_the_same_thread_does_not_wait_for_the_first() {
     );
     let put = || Keyed::Put {
         key: b"k".to_vec(),
-        value: b"v".to_vec(),
+        value: 7_i64.to_le_bytes().to_vec(),
     };
-    one.handle(put()).unwrap();
-    assert_eq!(two.handle(put()).unwrap_err().kind(), ErrorKind::Unavailable);
+    let add = || Keyed::Add {
+        key: b"k".to_vec(),
+        delta: 1,
+    };
+    one.handle(add()).unwrap();
+    assert_eq!(two.handle(add()).unwrap_err().kind(), ErrorKind::Unavailable);
+    // A put alone needs no ticket until it is to be committed, and then cannot have the key.
+    two.handle(put()).unwrap();
+    assert!(two.commit().is_err());
     one.commit().unwrap();
     two.handle(put()).unwrap();
+    two.commit().unwrap();
+    two.handle(add()).unwrap();
     drop(two);
-    one.handle(put()).unwrap();
+    assert_eq!(one.handle(add()).unwrap(), KeyedReply::Sum(8));
+}
+
+/// A put that is refused only when a second message makes its batch a larger one: nothing of the batch may seem stored.
+#[test]
+fn a_put_that_turns_out_impossible_takes_its_batch_with_it() {
+    let context = Context::new("shape");
+    // A value below the path of the key "a".
+    context
+        .run(Isolation::Hybrid, |tx| tx.set("keyed.k61.below", 1_i64))
+        .unwrap();
+    let put = |key: &[u8]| Keyed::Put {
+        key: key.to_vec(),
+        value: b"v".to_vec(),
+    };
+    for isolation in Isolation::ALL {
+        let mut handler = ContextHandler::new(&context, isolation);
+        assert_eq!(handler.handle(put(b"a")).unwrap(), KeyedReply::Stored);
+        assert!(handler.commit().is_err(), "{isolation}: alone");
+        assert_eq!(handler.handle(put(b"a")).unwrap(), KeyedReply::Stored);
+        assert!(handler.handle(put(b"b")).is_err());
+        let _whatever = handler.handle(put(b"c"));
+        assert!(handler.commit().is_err(), "{isolation}: with others");
+        for key in [b"a", b"b", b"c"] {
+            let get = Keyed::Get { key: key.to_vec() };
+            assert_eq!(
+                handler.handle(get).unwrap(),
+                KeyedReply::Value(None),
+                "{isolation}"
+            );
+        }
+        assert_eq!(handler.handle(put(b"b")).unwrap(), KeyedReply::Stored);
+        assert!(
+            handler.commit().is_ok(),
+            "{isolation}: the next batch is a new one"
+        );
+        let delete = Keyed::Delete { key: b"b".to_vec() };
+        assert_eq!(handler.handle(delete).unwrap(), KeyedReply::Deleted(true));
+        assert!(handler.commit().is_ok());
+    }
 }
