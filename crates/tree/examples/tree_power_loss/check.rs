@@ -89,6 +89,9 @@ fn image_dir() -> Result<tempfile::TempDir, std::io::Error> {
 
 /// Opens the image and returns how many writes are there that were under way; an error says what is wrong with it.
 fn verify(task: &Task, dir: &path::Path, known: &[Known]) -> Result<usize, Box<dyn Error>> {
+    if dir.join("VERSION").exists() && dir.join("data.mdb").exists() {
+        sound(dir).map_err(|fault| format!("as it was left: {fault}"))?;
+    }
     let config = Config {
         dir: dir.to_owned(),
         ..load::config(task)
@@ -129,11 +132,17 @@ fn verify(task: &Task, dir: &path::Path, known: &[Known]) -> Result<usize, Box<d
     tree.set(&Path::from_names(["after"])?, json!("the power came back"))?;
     tree.close()?;
     drop(tree);
-    let report = fsck(dir, &load::indexes())?;
-    if !report.faults.is_empty() {
-        return Err(format!("fsck: {:?}", report.faults).into());
-    }
+    sound(dir)?;
     Ok(late)
+}
+
+/// Also right after the cut: whatever indexes are whole then agree with the documents.
+fn sound(dir: &path::Path) -> Result<(), Box<dyn Error>> {
+    let report = fsck(dir, &load::indexes())?;
+    if report.faults.is_empty() {
+        return Ok(());
+    }
+    Err(format!("fsck: {:?}", report.faults).into())
 }
 
 /// A client's documents as one.

@@ -101,6 +101,9 @@ impl Client<'_> {
 
     fn run(&mut self, seed: u64) -> Result<(), Box<dyn Error>> {
         for write in 0..WRITES {
+            if self.client == 0 && write % 8 == 4 {
+                self.declare(write)?;
+            }
             let changes = script::changes(seed, self.client, write);
             let request = script::write(self.client, &changes)?;
             self.tell(Step::Begun, write)?;
@@ -115,6 +118,17 @@ impl Client<'_> {
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+        Ok(())
+    }
+
+    /// Other indexes each time, while the others write.
+    fn declare(&mut self, write: u32) -> Result<(), Box<dyn Error>> {
+        let mut indexes = indexes();
+        indexes.truncate((write / 8 % 3) as usize);
+        match self.tree.reindex(&indexes) {
+            Err(error) if error.kind() == ErrorKind::Full => self.refused = true,
+            other => other?,
         }
         Ok(())
     }
