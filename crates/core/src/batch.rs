@@ -15,6 +15,11 @@ pub struct BatchConfig {
     /// The least time between two commits; writes handled meanwhile share the next one. Default 0: a commit in progress
     /// already collects the next batch. Raising it trades write latency for fewer commits.
     pub commit_spacing: Duration,
+    /// For handlers whose commits block: the next commit waits this part of what the last one took for those whom that one
+    /// answered, 8 being an eighth, so that clients that ask again at once share commits instead of taking turns. It waits
+    /// no longer than until as many writes are there as were answered or came meanwhile; a client alone never waits.
+    /// Default 0: no wait.
+    pub gather_divisor: u32,
     /// How many items one call of [`MessageHandler::maintain`] may touch. Default 256.
     pub maintain_items: NonZeroUsize,
     /// A busy controller calls `maintain` once in so many ticks. Default 64.
@@ -30,11 +35,19 @@ impl Default for BatchConfig {
         }
         Self {
             commit_spacing: Duration::ZERO,
+            gather_divisor: 0,
             maintain_items: count(256),
             ticks_per_maintain: count(64),
             budget_messages: count(1024),
         }
     }
+}
+
+/// Whom the next commit waits for.
+struct Gathering {
+    /// As many writes as were answered by the last commit or waited behind it.
+    wanted: usize,
+    until: Deadline,
 }
 
 /// The owner of one [`MessageHandler`] and the server of any number of ports.
@@ -65,6 +78,9 @@ pub struct BatchController<M: Message, H: MessageHandler<M>> {
     writes: Vec<Request<M>>,
     ready: Vec<Completion<M>>,
     next_commit: Option<Deadline>,
+    /// Writes handled since the last commit.
+    handled: usize,
+    gathering: Option<Gathering>,
     next_maintain: Option<Deadline>,
     /// Messages came since `maintain` last said when it wants to run; they may have changed that.
     maintain_is_stale: bool,
@@ -93,6 +109,8 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
             writes: Vec::new(),
             ready: Vec::new(),
             next_commit: None,
+            handled: 0,
+            gathering: None,
             next_maintain,
             maintain_is_stale: false,
             ticks_since_maintain: 0,
@@ -150,7 +168,7 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Deadline> {
         let commit = if self.pipeline.is_dirty() {
-            self.next_commit
+            self.next_commit.max(self.gathers_until())
         } else {
             None
         };
@@ -180,12 +198,26 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
     }
 
     fn commit(&mut self) -> Result<()> {
+        let answered = std::mem::take(&mut self.handled);
+        let begun = self.clock.now();
         let result = self.pipeline.commit(&mut self.ready);
+        let took = self.clock.now().saturating_duration_since(begun);
+        let wanted = answered + self.switchboard.queued();
         self.reply();
+        self.gathering = (self.config.gather_divisor > 0 && wanted > 1).then(|| Gathering {
+            wanted,
+            until: Deadline::after(&*self.clock, took / self.config.gather_divisor),
+        });
         if !self.config.commit_spacing.is_zero() {
             self.next_commit = Some(Deadline::after(&*self.clock, self.config.commit_spacing));
         }
         result
+    }
+
+    /// Until when the next commit waits for more writes; `None` = they are there.
+    fn gathers_until(&self) -> Option<Deadline> {
+        let gathering = self.gathering.as_ref()?;
+        (self.handled < gathering.wanted).then_some(gathering.until)
     }
 
     /// Answers the reads that were collected and handles the writes.
@@ -196,6 +228,7 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
             self.reply();
         }
         if !self.writes.is_empty() {
+            self.handled += self.writes.len();
             let switchboard = &self.switchboard;
             self.pipeline.write(&mut self.writes, &mut self.ready, |done| {
                 switchboard.awaits(done.id)
@@ -240,8 +273,9 @@ impl<M: Message, H: MessageHandler<M>> Controller for BatchController<M, H> {
             .switchboard
             .collect(budget, &mut self.reads, &mut self.writes);
         self.serve();
-        let spaced = self.next_commit.is_some_and(|due| !due.is_due(&*self.clock));
-        if self.pipeline.is_dirty() && !spaced {
+        let wait = self.next_commit.max(self.gathers_until());
+        let waits = wait.is_some_and(|due| !due.is_due(&*self.clock));
+        if self.pipeline.is_dirty() && !waits {
             worked += 1;
             // The askers were told; an unusable handler says so to each later request too.
             let _told = self.commit();

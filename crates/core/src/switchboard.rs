@@ -73,6 +73,11 @@ impl<M: Message> Switchboard<M> {
         })
     }
 
+    /// About how many requests wait at all ports.
+    pub(crate) fn queued(&self) -> usize {
+        self.lanes().map(|lane| lane.port.requests.ready()).sum()
+    }
+
     /// Takes from each port what waits there now, and not what comes meanwhile: one port that keeps sending cannot take
     /// the place of what another sent before. Returns how many that were.
     pub(crate) fn collect_queued(

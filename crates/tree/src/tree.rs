@@ -119,6 +119,8 @@ impl Tree {
         };
         let batch = BatchConfig {
             commit_spacing: inner.config.commit_spacing,
+            // Clients that were answered together ask again together.
+            gather_divisor: 8,
             ..BatchConfig::default()
         };
         let (tell, told) = mpsc::sync_channel(1);

@@ -46,6 +46,8 @@ fn note(log: &Log, what: impl Into<String>) {
 /// Writes down what it is asked.
 struct Recorder {
     log: Log,
+    clock: ManualClock,
+    commit_takes: Duration,
     next_maintain: Option<Deadline>,
 }
 
@@ -56,6 +58,7 @@ impl MessageHandler<Op> for Recorder {
     }
     fn commit(&mut self) -> Result<Commit> {
         note(&self.log, "commit");
+        self.clock.advance(self.commit_takes);
         Ok(Commit::Done)
     }
     fn maintain(&mut self, budget: Budget) -> Option<Deadline> {
@@ -75,6 +78,8 @@ impl Bench {
         let (log, clock) = (Log::default(), ManualClock::new());
         let handler = Recorder {
             log: Arc::clone(&log),
+            clock: clock.clone(),
+            commit_takes: Duration::ZERO,
             next_maintain: None,
         };
         let controller = BatchController::new(handler, Arc::new(clock.clone()), Doorbell::silent(), config);
@@ -223,6 +228,47 @@ fn commits_keep_their_spacing_and_share_what_came_meanwhile() {
     assert!(bench.tick());
     assert!(bench.logged().contains(&"commit".to_owned()));
     assert_eq!(reap(&mut worker).len(), 2);
+}
+
+#[test]
+fn a_commit_waits_a_part_of_the_last_one_for_those_whom_that_answered() {
+    let mut bench = Bench::new(BatchConfig {
+        gather_divisor: 8,
+        ..BatchConfig::default()
+    });
+    bench.controller.handler_mut().commit_takes = Duration::from_millis(8);
+    let (mut one, mut other) = (bench.connect(), bench.connect());
+    bench.tick();
+    bench.logged();
+    send(&mut one, Op::Occupy);
+    send(&mut other, Op::Occupy);
+    bench.tick();
+    assert_eq!(
+        bench.logged(),
+        ["Occupy", "Occupy", "commit"],
+        "the first need not wait"
+    );
+    send(&mut one, Op::Occupy);
+    bench.tick();
+    assert_eq!(bench.logged(), ["Occupy"], "the other may come too");
+    let until = Deadline::after(&bench.clock, Duration::from_millis(1));
+    assert_eq!(bench.controller.next_deadline(), Some(until));
+    send(&mut other, Op::Occupy);
+    bench.tick();
+    assert_eq!(bench.logged(), ["Occupy", "commit"], "both are there");
+
+    send(&mut one, Op::Occupy);
+    bench.tick();
+    bench.clock.advance(Duration::from_nanos(999_999));
+    bench.tick();
+    let committed = "commit".to_owned();
+    assert!(!bench.logged().contains(&committed), "the other may still come");
+    bench.clock.advance(Duration::from_nanos(1));
+    bench.tick();
+    assert!(bench.logged().contains(&committed), "the other does not come");
+    send(&mut one, Op::Occupy);
+    bench.tick();
+    assert_eq!(bench.logged(), ["Occupy", "commit"], "who is alone does not wait");
 }
 
 #[test]
