@@ -340,7 +340,13 @@ impl MessageHandler<BlockMessage> for BlockHandler {
     }
 
     fn durable(&mut self) -> Result<Seq> {
-        let durable = self.table.durable()?;
+        let was_poisoned = self.table.is_poisoned();
+        let durable = self.table.durable();
+        if self.table.is_poisoned() != was_poisoned {
+            // Perhaps nobody writes any more, and then no commit would tell.
+            self.publish();
+        }
+        let durable = durable?;
         // Asked with every look for work, so only news is worth a walk through quarantine and pools.
         if durable != self.reclaimed {
             self.reclaimed = durable;

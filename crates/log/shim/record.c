@@ -8,6 +8,7 @@
  *
  * With QUINTET_FAIL_NTH=N the N-th write, sync, truncation or allocation below the directory fails instead, and every
  * later one too: errno is QUINTET_FAIL_ERRNO, EIO unless set. QUINTET_FAIL_PATH limits it to paths that contain a word.
+ * With QUINTET_FAIL_WHEN=FILE counting begins when that file is there.
  *
  *   QUINTET_RECORD_DIR   the directory, absolute
  *   QUINTET_RECORD_FILE  where the recording goes; none: nothing is recorded
@@ -56,6 +57,7 @@ static int recording = -1;
 static long fail_nth = 0;
 static int fail_errno = EIO;
 static char fail_path[256];
+static char fail_when[PATH_MAX];
 static atomic_long operations;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -63,13 +65,14 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void start(void) {
     const char *dir = getenv("QUINTET_RECORD_DIR"), *file = getenv("QUINTET_RECORD_FILE");
     const char *nth = getenv("QUINTET_FAIL_NTH"), *error = getenv("QUINTET_FAIL_ERRNO");
-    const char *path = getenv("QUINTET_FAIL_PATH");
+    const char *path = getenv("QUINTET_FAIL_PATH"), *when = getenv("QUINTET_FAIL_WHEN");
     if (!dir || strlen(dir) >= sizeof root) return;
     strcpy(root, dir);
     root_len = strlen(root);
     if (nth) fail_nth = atol(nth);
     if (error) fail_errno = atoi(error);
     if (path && strlen(path) < sizeof fail_path) strcpy(fail_path, path);
+    if (when && strlen(when) < sizeof fail_when) strcpy(fail_when, when);
     if (file) recording = (int)syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
@@ -108,6 +111,7 @@ static void append(uint32_t kind, uint64_t inode, uint64_t offset, uint64_t leng
 /* Whether this operation is the one that fails, or comes after it. */
 static int fails(int fd) {
     if (!fail_nth) return 0;
+    if (fail_when[0] && syscall(SYS_faccessat, AT_FDCWD, fail_when, F_OK) != 0) return 0;
     if (fail_path[0]) {
         char link[64], path[PATH_MAX];
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);

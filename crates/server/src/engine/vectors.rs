@@ -22,7 +22,7 @@ use std::{
     fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct VectorsEngine {
     /// Clients that no call uses now; there are as many as calls ever ran at once.
     idle: Mutex<Vec<VectorClient>>,
     folder: PathBuf,
+    /// Why the first write was refused for good. A shard whose log has failed goes on serving reads, and tells nobody else.
+    failure: OnceLock<String>,
 }
 
 impl VectorsEngine {
@@ -65,6 +67,11 @@ impl VectorsEngine {
             .unwrap_or_else(PoisonError::into_inner)
             .push(client);
         result
+    }
+
+    /// An answer said that what is durable is unknown: until the next start the engine is not ready.
+    pub(crate) fn has_failed(&self, why: &str) {
+        let _first = self.failure.get_or_init(|| why.to_owned());
     }
 }
 
@@ -97,6 +104,7 @@ pub(crate) fn start(
     let engine = Arc::new(VectorsEngine {
         store,
         idle: Mutex::default(),
+        failure: OnceLock::new(),
         folder: folder.clone(),
     });
     let found = engine.with(|client| {
@@ -226,6 +234,9 @@ impl Part for Vectors {
 
 impl Engine for VectorsEngine {
     fn health(&self) -> Result<(), Error> {
+        if let Some(why) = self.failure.get() {
+            return Err(Error::new(ErrorKind::Poisoned, why.clone()));
+        }
         for shard in self.store.stats() {
             if let ShardState::Failed(error) = shard.state {
                 let why = format!("{}: {}", shard.shard, error.context());

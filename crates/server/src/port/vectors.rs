@@ -70,8 +70,16 @@ async fn call(
     mount: &Mounted,
     work: impl FnOnce(&mut VectorClient) -> Answer + Send + 'static,
 ) -> Answer {
-    api.call(mount, move |engine| engine.with(|client| Ok(work(client)))?)
-        .await
+    api.call(mount, move |engine| {
+        let answer = engine.with(|client| Ok(work(client)))?;
+        if let Err(problem) = &answer
+            && problem.is(quintet_core::ErrorKind::Poisoned)
+        {
+            engine.has_failed(problem.detail());
+        }
+        answer
+    })
+    .await
 }
 
 #[derive(Deserialize)]

@@ -24,6 +24,8 @@ mod manners;
 mod openapi;
 #[cfg(all(feature = "ui", feature = "tree"))]
 mod page;
+#[cfg(target_os = "linux")]
+mod poison;
 mod process;
 mod prove;
 mod serve;
