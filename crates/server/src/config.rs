@@ -26,6 +26,8 @@ const MOST_DEFAULT_WORKERS: usize = 16;
 const MOST_SHARDS: usize = 1024;
 /// Below this the file cannot hold a block of the largest class for each of a few workers.
 const LEAST_CAPACITY: u64 = 16 << 20;
+const CHECKPOINT: (usize, usize) = (64, 1 << 20);
+const CONNECTIONS: (usize, usize) = (1, 65_536);
 /// One body of the largest size must fit.
 const LEAST_BODY_MEMORY: u64 = 32 << 20;
 const MOST_BODY_MEMORY: u64 = 64 << 30;
@@ -78,6 +80,8 @@ pub struct BlocksConfig {
     pub durability: Durability,
     /// Which GETs are checked.
     pub verify: CheckedReads,
+    /// Changes of the table that are kept in memory.
+    pub checkpoint: usize,
     /// Whether deleted blocks give their storage back at once.
     pub punch: bool,
 }
@@ -210,20 +214,22 @@ fn at(listen: Listen) -> Option<SocketAddr> {
     }
 }
 
+fn within(flag: &str, value: usize, (least, most): (usize, usize)) -> Result<usize, Failure> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    let why = format!("{flag} {value}: must be {least} to {most}");
+    Err(Failure::usage(why))
+}
+
 fn workers(flag: &str, given: Option<usize>, most: usize) -> Result<NonZeroUsize, Failure> {
-    let count = given.unwrap_or_else(default_workers);
-    NonZeroUsize::new(count)
-        .filter(|count| count.get() <= most)
-        .ok_or_else(|| Failure::usage(format!("{flag} {count}: must be 1 to {most}")))
+    let count = within(flag, given.unwrap_or_else(default_workers), (1, most))?;
+    Ok(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
 }
 
 impl HttpConfig {
     fn from_args(args: &ServeArgs) -> Result<Self, Failure> {
-        let connections = args.http_connections;
-        if !(1..=65_536).contains(&connections) {
-            let message = format!("--http-connections {connections}: must be 1 to 65536");
-            return Err(Failure::usage(message));
-        }
+        let connections = within("--http-connections", args.http_connections, CONNECTIONS)?;
         let memory = args.http_body_memory;
         if !(LEAST_BODY_MEMORY..=MOST_BODY_MEMORY).contains(&memory.0) {
             let (least, most) = (ByteSize(LEAST_BODY_MEMORY), ByteSize(MOST_BODY_MEMORY));
@@ -250,6 +256,7 @@ impl BlocksConfig {
             ))
             .hint("--blocks-capacity 64MiB, or leave it out for 80 % of the free disk space"));
         }
+        let checkpoint = within("--blocks-checkpoint", args.blocks_checkpoint, CHECKPOINT)?;
         Ok(at(args.blocks_addr).map(|address| Self {
             address,
             workers,
@@ -259,6 +266,7 @@ impl BlocksConfig {
                 .or(args.durability)
                 .unwrap_or(Durability::Full),
             verify: args.blocks_verify,
+            checkpoint,
             punch: args.blocks_punch,
         }))
     }
@@ -281,11 +289,7 @@ impl KvConfig {
 
 impl TreeConfig {
     fn from_args(args: &ServeArgs, body_memory: ByteSize) -> Result<Option<Self>, Failure> {
-        let connections = args.tree.tree_connections;
-        if !(1..=65_536).contains(&connections) {
-            let message = format!("--tree-connections {connections}: must be 1 to 65536");
-            return Err(Failure::usage(message));
-        }
+        let connections = within("--tree-connections", args.tree.tree_connections, CONNECTIONS)?;
         let workers = workers("--tree-workers", args.tree.tree_workers, MOST_WORKERS)?;
         Ok(at(args.tree.tree_addr).map(|address| Self {
             address,
@@ -367,6 +371,11 @@ mod tests {
             (["--blocks-workers", "0"], "--blocks-workers", "1 to 64"),
             (["--blocks-workers", "65"], "--blocks-workers", "1 to 64"),
             (["--blocks-capacity", "1MiB"], "--blocks-capacity", "16 MiB"),
+            (
+                ["--blocks-checkpoint", "63"],
+                "--blocks-checkpoint",
+                "64 to 1048576",
+            ),
             (["--kv-workers", "65"], "--kv-workers", "1 to 64"),
             (["--vectors-shards", "0"], "--vectors-shards", "1 to 1024"),
             (["--http-connections", "0"], "--http-connections", "1 to 65536"),
@@ -377,11 +386,7 @@ mod tests {
             (["--without", "tables"], "--without", "blocks, kv"),
             (["--data-dir", ""], "--data-dir", "value"),
             (["--blocks-addr", "here"], "--blocks-addr", "127.0.0.1:10001"),
-            (
-                ["--durability", "some"],
-                "--durability",
-                "full, interval, relaxed",
-            ),
+            (["--durability", "some"], "--durability", "full, interval"),
         ] {
             let error = config(&flags).expect_err("out of range");
             assert!(

@@ -238,6 +238,18 @@ pub struct ServeArgs {
     )]
     pub blocks_verify: CheckedReads,
 
+    /// Changes of the table of blocks that are kept in memory, some 250 bytes each, before they are written into it, 64 to
+    /// 1048576; twice as many at most
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 65_536,
+        env = "QUINTET_BLOCKS_CHECKPOINT",
+        hide_env_values = true,
+        help_heading = "Blocks (HTTP: blocks of up to 512 KiB named by their SHA-256)"
+    )]
+    pub blocks_checkpoint: usize,
+
     /// Give the storage of deleted blocks back at once; writing there again may meet a full disk
     #[arg(
         long,

@@ -159,6 +159,7 @@ fn store_config(config: &BlocksConfig, folder: &Path) -> Result<Config, Failure>
         CheckedReads::Always => Verify::Always,
     };
     store.punch_released = config.punch;
+    store.checkpoint_entries = config.checkpoint;
     // The port's workers, and one for the embedded interface, which nobody uses here.
     store.workers = 1;
     store.max_workers = workers + 1;
