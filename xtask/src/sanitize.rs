@@ -8,10 +8,10 @@
 use crate::{
     command::{Command, MissingTool, Usage},
     steps::{Steps, output_of, works},
-    workspace::{Workspace, cargo},
+    workspace::{Workspace, cargo, root},
 };
 use anyhow::{Context as _, Result};
-use std::{path::Path, process};
+use std::{fs, path::Path, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "sanitize",
@@ -86,6 +86,9 @@ fn run(args: &[String]) -> Result<()> {
             if thread && rebuild {
                 suite.arg("-Zbuild-std");
             }
+            if thread {
+                suite.env("TSAN_OPTIONS", not_races(target_dir)?);
+            }
             steps.run(&format!("{package} under {sanitizer}"), &mut suite)?;
         }
     }
@@ -97,6 +100,19 @@ fn run(args: &[String]) -> Result<()> {
 /// memory was then looks as if two owners had shared it.
 fn flags(sanitizer: &str) -> String {
     format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer --cfg rustix_use_libc")
+}
+
+/// What ThreadSanitizer takes for a race and is none: a file that takes the place of the same bytes in memory while others
+/// read them.
+const NOT_RACES: &str = "race:quintet_shard::vector::pages::Pages>::overlay\n";
+
+/// Tells ThreadSanitizer so, which reads it from a file.
+fn not_races(target_dir: &str) -> Result<String> {
+    let dir = root().join(target_dir);
+    fs::create_dir_all(&dir)?;
+    let file = dir.join("not-races");
+    fs::write(&file, NOT_RACES).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(format!("suppressions={}", file.display()))
 }
 
 /// Whether nightly's standard library can be built from source.
