@@ -17,8 +17,8 @@ pub struct BatchConfig {
     pub commit_spacing: Duration,
     /// For handlers whose commits block: the next commit waits this part of what the last one took for those whom that one
     /// answered, 8 being an eighth, so that clients that ask again at once share commits instead of taking turns. It waits
-    /// no longer than until as many writes are there as were answered or came meanwhile; a client alone never waits.
-    /// Default 0: no wait.
+    /// no longer than until as many writes are there as were answered or came meanwhile, and 10 ms; a client alone never
+    /// waits. Default 0: no wait.
     pub gather_divisor: u32,
     /// How many items one call of [`MessageHandler::maintain`] may touch. Default 256.
     pub maintain_items: NonZeroUsize,
@@ -42,6 +42,9 @@ impl Default for BatchConfig {
         }
     }
 }
+
+/// The longest gathering: after a commit that took unusually long, an eighth of it would be felt.
+const GATHER_MAX: Duration = Duration::from_millis(10);
 
 /// Whom the next commit waits for.
 struct Gathering {
@@ -206,7 +209,7 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
         self.reply();
         self.gathering = (self.config.gather_divisor > 0 && wanted > 1).then(|| Gathering {
             wanted,
-            until: Deadline::after(&*self.clock, took / self.config.gather_divisor),
+            until: Deadline::after(&*self.clock, (took / self.config.gather_divisor).min(GATHER_MAX)),
         });
         if !self.config.commit_spacing.is_zero() {
             self.next_commit = Some(Deadline::after(&*self.clock, self.config.commit_spacing));
