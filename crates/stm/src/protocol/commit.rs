@@ -85,15 +85,20 @@ struct Sealed<'a, P: Pending> {
 
 impl<P: Pending> Drop for Sealed<'_, P> {
     fn drop(&mut self) {
-        for entry in &mut self.pending[..self.count] {
+        self.unseal();
+    }
+}
+
+impl<P: Pending> Sealed<'_, P> {
+    fn unseal(&mut self) {
+        let count = std::mem::take(&mut self.count);
+        for entry in &mut self.pending[..count] {
             if let Some(word) = entry.before().take() {
                 entry.slot().unseal(word);
             }
         }
     }
-}
 
-impl<P: Pending> Sealed<'_, P> {
     /// The word of `slot` before this commit sealed it, if it did. `pending` is in address order.
     fn before(&mut self, slot: &Slot) -> Option<Word> {
         let at = self
@@ -239,38 +244,58 @@ fn seal<P: Pending>(
     reads: &mut ReadSet,
     sealed: &mut Sealed<'_, P>,
 ) -> Result<(), Changed> {
+    let owns_reservations = reads.is_aged();
+    match seal_each(sealed, owns_reservations) {
+        Err(Met::Reservation(_)) if isolation == Isolation::Raw => seal_in_turn(domain, reads, sealed),
+        met => met.map_err(|met| met.rival(reads)),
+    }
+}
+
+/// Why not everything could be sealed.
+enum Met {
+    Change(&'static Slot),
+    Reservation(&'static Slot),
+}
+
+impl Met {
+    #[cold]
+    fn rival(self, reads: &mut ReadSet) -> Changed {
+        let (Self::Change(slot) | Self::Reservation(slot)) = self;
+        reads.add_rival(slot);
+        Changed
+    }
+}
+
+#[inline]
+fn seal_each<P: Pending>(sealed: &mut Sealed<'_, P>, owns_reservations: bool) -> Result<(), Met> {
     for at in 0..sealed.pending.len() {
         let entry = &mut sealed.pending[at];
         let slot = entry.slot();
-        let word = match slot.seal(reads.is_aged()) {
-            Ok(word) => word,
-            Err(Reserved) => {
-                let in_turn = (isolation == Isolation::Raw)
-                    .then(|| seal_in_turn(domain, slot))
-                    .flatten();
-                in_turn.ok_or_else(|| {
-                    reads.add_rival(slot);
-                    Changed
-                })?
-            }
-        };
+        let word = slot
+            .seal(owns_reservations)
+            .map_err(|Reserved| Met::Reservation(slot))?;
         let seen = entry.seen();
         *entry.before() = Some(word);
         sealed.count = at + 1;
         if seen.is_some_and(|stamp| stamp != word.stamp()) {
-            reads.add_rival(slot);
-            return Err(Changed);
+            return Err(Met::Change(slot));
         }
     }
     Ok(())
 }
 
-/// A raw write cannot be tried again, so it waits for the aged transaction that has reserved its variable. It holds no
-/// other seal, because a raw transaction commits each write alone. `None` = it is this thread's own.
+/// A raw write cannot be tried again, so it waits for the aged transaction that has reserved a variable of its. It seals
+/// nothing while it waits: that transaction may want the same ones.
 #[cold]
-fn seal_in_turn(domain: &Domain, slot: &Slot) -> Option<Word> {
-    let _ticket = domain.tickets.take()?;
-    slot.seal(true).ok()
+fn seal_in_turn<P: Pending>(
+    domain: &Domain,
+    reads: &mut ReadSet,
+    sealed: &mut Sealed<'_, P>,
+) -> Result<(), Changed> {
+    sealed.unseal();
+    // Without a ticket it is this thread's own reservation that is in the way.
+    let ticket = domain.tickets.take();
+    seal_each(sealed, ticket.is_some()).map_err(|met| met.rival(reads))
 }
 
 /// Step 3 for safe transactions.

@@ -355,6 +355,33 @@ fn an_aged_transaction_wins() {
     });
 }
 
+/// If it kept the seal of the first while it waits for the second, the two would wait for each other.
+#[test]
+fn a_raw_write_of_two_waits_with_nothing_sealed() {
+    explore(|| {
+        let (domain, (x, y)) = (Arc::new(Domain::new(0)), two_slots());
+        let raw = {
+            let domain = Arc::clone(&domain);
+            thread::spawn(move || {
+                let mut attempt = Attempt::begin(&domain, Isolation::Raw, false);
+                attempt.write(x, 10);
+                attempt.write(y, 10);
+                attempt.commit()
+            })
+        };
+        let ticket = domain.tickets.take().unwrap();
+        let mut attempt = Attempt::begin(&domain, Isolation::Safe, true);
+        let now = attempt.read(y).unwrap();
+        attempt.write(x, now + 1);
+        attempt.write(y, now + 1);
+        assert!(attempt.commit(), "an aged transaction cannot lose");
+        drop(ticket);
+        assert!(raw.join().unwrap(), "a raw write cannot lose");
+        let expected = if now == 10 { 11 } else { 10 };
+        assert_eq!((x.bits(), y.bits()), (expected, expected));
+    });
+}
+
 #[test]
 fn a_retired_variable_is_not_written() {
     explore(|| {
