@@ -11,8 +11,11 @@
 //! | `writes_in_place_are_not_lost` | an update lost between a write in place and a commit |
 //! | `safe_glances_are_one_moment` | a glance that sees a later write in place and not an earlier one |
 //! | `a_sleeper_is_woken` | a lost wake-up |
-//! | `an_aged_transaction_wins` | a conflict of an aged transaction with a young one |
+//! | `aged::an_aged_transaction_wins` | a conflict of an aged transaction with a young one |
+//! | `aged::a_raw_write_of_two_waits_with_nothing_sealed` | a raw write and an aged transaction that wait for each other |
 //! | `a_retired_variable_is_not_written` | a late write to a recycled slot |
+
+mod aged;
 
 use super::{
     commit::{Pending, Refusal, commit, commit_one, commit_plain},
@@ -324,61 +327,6 @@ fn a_sleeper_is_woken() {
             domain.waiters.wait(seen.into_iter(), None);
         }
         writer.join().unwrap();
-    });
-}
-
-#[test]
-fn an_aged_transaction_wins() {
-    explore(|| {
-        let (domain, (x, y)) = (Arc::new(Domain::new(0)), two_slots());
-        let young = {
-            let domain = Arc::clone(&domain);
-            thread::spawn(move || {
-                let mut attempt = Attempt::begin(&domain, Isolation::Safe, false);
-                let Some(now) = attempt.read(y) else { return false };
-                attempt.write(x, now + 10);
-                attempt.write(y, now + 10);
-                attempt.commit()
-            })
-        };
-        let ticket = domain.tickets.take().unwrap();
-        let mut attempt = Attempt::begin(&domain, Isolation::Safe, true);
-        let (a, b) = (attempt.read(x).unwrap(), attempt.read(y).unwrap());
-        assert_eq!(a, b, "one moment");
-        attempt.write(x, a + 1);
-        attempt.write(y, b + 1);
-        assert!(attempt.commit(), "an aged transaction cannot lose");
-        drop(ticket);
-        let expected = 1 + if young.join().unwrap() { 10 } else { 0 };
-        assert_eq!((x.bits(), y.bits()), (expected, expected));
-        assert!(!x.word().has(Word::RESERVED) && !y.word().has(Word::RESERVED));
-    });
-}
-
-/// If it kept the seal of the first while it waits for the second, the two would wait for each other.
-#[test]
-fn a_raw_write_of_two_waits_with_nothing_sealed() {
-    explore(|| {
-        let (domain, (x, y)) = (Arc::new(Domain::new(0)), two_slots());
-        let raw = {
-            let domain = Arc::clone(&domain);
-            thread::spawn(move || {
-                let mut attempt = Attempt::begin(&domain, Isolation::Raw, false);
-                attempt.write(x, 10);
-                attempt.write(y, 10);
-                attempt.commit()
-            })
-        };
-        let ticket = domain.tickets.take().unwrap();
-        let mut attempt = Attempt::begin(&domain, Isolation::Safe, true);
-        let now = attempt.read(y).unwrap();
-        attempt.write(x, now + 1);
-        attempt.write(y, now + 1);
-        assert!(attempt.commit(), "an aged transaction cannot lose");
-        drop(ticket);
-        assert!(raw.join().unwrap(), "a raw write cannot lose");
-        let expected = if now == 10 { 11 } else { 10 };
-        assert_eq!((x.bits(), y.bits()), (expected, expected));
     });
 }
 
