@@ -54,10 +54,7 @@ impl ReadSet {
         self.reads.clear();
         self.read_only = 0;
         self.rivals.clear();
-        if self.indexed > 0 {
-            self.index.clear();
-            self.indexed = 0;
-        }
+        self.forget_places();
         self.aged = aged;
         if isolation == Isolation::Safe {
             self.moment = domain.now();
@@ -83,10 +80,19 @@ impl ReadSet {
         &self.reads
     }
 
-    /// Forgets what the last validation has found: the commit may be done over.
+    /// Forgets what the last validation has found, for the commit may be done over, and where reads were, for they move.
     #[inline]
     pub(crate) fn validate_anew(&mut self) {
         self.read_only = 0;
+        self.forget_places();
+    }
+
+    #[inline]
+    fn forget_places(&mut self) {
+        if self.indexed > 0 {
+            self.index.clear();
+            self.indexed = 0;
+        }
     }
 
     /// Notes of a read that its variable is not written by the attempt, and may change under it. In ascending order; moves
