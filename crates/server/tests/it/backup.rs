@@ -49,6 +49,15 @@ fn write(server: &Server, number: u64) {
     assert_eq!(call(server.blocks(), "PUT", "/block", Some(&body)).status, 200);
 }
 
+/// A server whose engines have the numbers 1 to `count`.
+fn stocked(data: &Path, count: u64) -> Server {
+    let server = start(data);
+    let spec = json!({ "dimension": 2, "metric": "l2" });
+    assert_eq!(api(server.api(), "PUT", "/v1/vectors/c", spec).0, 201);
+    (1..=count).for_each(|number| write(&server, number));
+    server
+}
+
 /// Every engine has the numbers 1 to at least `least`, and nothing behind the first that is missing.
 fn check(server: &Server, least: u64) {
     let at = server.api();
@@ -85,15 +94,8 @@ fn check(server: &Server, least: u64) {
 #[test]
 fn a_backup_under_load_has_what_was_acknowledged_and_restores() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (data, to, back) = (
-        dir.path().join("data"),
-        dir.path().join("b/one"),
-        dir.path().join("back"),
-    );
-    let server = start(&data);
-    let spec = json!({ "dimension": 2, "metric": "l2" });
-    assert_eq!(api(server.api(), "PUT", "/v1/vectors/c", spec).0, 201);
-    (1..=20).for_each(|number| write(&server, number));
+    let [data, to, back] = ["data", "b/one", "back"].map(|name| dir.path().join(name));
+    let server = stocked(&data, 20);
     let (written, over) = (AtomicU64::new(20), AtomicBool::new(false));
     let least = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -130,15 +132,8 @@ fn a_backup_under_load_has_what_was_acknowledged_and_restores() {
 #[test]
 fn a_stopped_server_is_copied_here_and_a_backup_is_never_overwritten() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (data, to, back) = (
-        dir.path().join("data"),
-        dir.path().join("one"),
-        dir.path().join("back"),
-    );
-    let server = start(&data);
-    let spec = json!({ "dimension": 2, "metric": "l2" });
-    assert_eq!(api(server.api(), "PUT", "/v1/vectors/c", spec).0, 201);
-    (1..=5).for_each(|number| write(&server, number));
+    let [data, to, back] = ["data", "one", "back"].map(|name| dir.path().join(name));
+    let server = stocked(&data, 5);
     server.kill();
     let run = backup(&data, &to, None);
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
@@ -177,15 +172,8 @@ fn files_of(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_backup_that_is_not_whole_is_refused_by_the_file_and_nothing_is_left() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (data, to, back) = (
-        dir.path().join("data"),
-        dir.path().join("one"),
-        dir.path().join("back"),
-    );
-    let server = start(&data);
-    let spec = json!({ "dimension": 2, "metric": "l2" });
-    assert_eq!(api(server.api(), "PUT", "/v1/vectors/c", spec).0, 201);
-    (1..=3).for_each(|number| write(&server, number));
+    let [data, to, back] = ["data", "one", "back"].map(|name| dir.path().join(name));
+    let server = stocked(&data, 3);
     let run = backup(&data, &to, Some(server.api()));
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     server.stop();
