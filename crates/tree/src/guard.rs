@@ -18,7 +18,8 @@ pub struct ReadAccess<'a> {
 /// A write that is asked for, already carried out on a copy.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteAccess<'a> {
-    /// Every place that is replaced, with what is there afterwards (null = nothing). None lies within another.
+    /// Every place that is replaced, with what is there afterwards (null = nothing). None lies within another. Of an update
+    /// that names none: where it was made, with what is there.
     pub changes: &'a [(Path, Value)],
     /// The time of day, in ms since 1970: the same that server values became.
     pub now_ms: u64,

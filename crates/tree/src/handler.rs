@@ -17,7 +17,10 @@ use crate::{
     },
 };
 use quintet_core::{Clock, Commit, ErrorKind, MessageHandler, Result, Seq};
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// The writer's state.
 pub struct TreeHandler {
@@ -141,12 +144,13 @@ impl TreeHandler {
         if let Some(guard) = guard {
             let after_rows = stage.rows();
             // An update of nothing is a write where it was made: of what is there.
-            let unchanged = match changes.is_empty() {
-                true => vec![(path.clone(), before.get(&path)?)],
-                false => Vec::new(),
+            let asked = if changes.is_empty() {
+                Cow::Owned(vec![(path.clone(), before.get(&path)?)])
+            } else {
+                Cow::Borrowed(&changes)
             };
             let access = WriteAccess {
-                changes: if changes.is_empty() { &unchanged } else { &changes },
+                changes: &asked,
                 now_ms,
             };
             guard.check_write(&access, &before, &View::new(&after_rows, &inner.config))?;
