@@ -30,6 +30,8 @@ const CHECKPOINT: (usize, usize) = (64, 1 << 20);
 const CONNECTIONS: (usize, usize) = (1, 65_536);
 /// One body of the largest size must fit.
 const LEAST_BODY_MEMORY: u64 = 32 << 20;
+const LEAST_TREE: u64 = 1 << 20;
+const MOST_TREE: u64 = 1 << 40;
 const MOST_BODY_MEMORY: u64 = 64 << 30;
 
 /// Everything `serve` needs to know.
@@ -126,6 +128,8 @@ pub struct TreeConfig {
     pub workers: NonZeroUsize,
     /// Bytes of request bodies that may be in memory at once.
     pub body_memory: ByteSize,
+    /// Bytes that it may take on the disk.
+    pub capacity: ByteSize,
     /// The file of its rules.
     pub rules: Option<PathBuf>,
     /// What an acknowledged write survives.
@@ -291,11 +295,18 @@ impl TreeConfig {
     fn from_args(args: &ServeArgs, body_memory: ByteSize) -> Result<Option<Self>, Failure> {
         let connections = within("--tree-connections", args.tree.tree_connections, CONNECTIONS)?;
         let workers = workers("--tree-workers", args.tree.tree_workers, MOST_WORKERS)?;
+        let capacity = args.tree.tree_capacity;
+        if !(LEAST_TREE..=MOST_TREE).contains(&capacity.0) {
+            let (least, most) = (ByteSize(LEAST_TREE), ByteSize(MOST_TREE));
+            let message = format!("--tree-capacity {capacity}: must be {least} to {most}");
+            return Err(Failure::usage(message));
+        }
         Ok(at(args.tree.tree_addr).map(|address| Self {
             address,
             connections,
             workers,
             body_memory,
+            capacity,
             rules: args.tree.tree_rules.clone(),
             durability: args
                 .tree

@@ -1,6 +1,6 @@
 //! The flags of the tree and its port.
 
-use crate::listen::Listen;
+use crate::{listen::Listen, size::ByteSize};
 use clap::Args;
 use quintet_core::Durability;
 use std::path::PathBuf;
@@ -21,6 +21,10 @@ pub struct TreeArgs {
     /// Threads that read the tree, 1 to 64; four times as many while reads wait [default: one per core, at most 16]
     #[arg(long, value_name = "N", env = "QUINTET_TREE_WORKERS", hide_env_values = true, help_heading = HEADING)]
     pub tree_workers: Option<usize>,
+
+    /// Most bytes that the tree may take, 1MiB to 1TiB: as much address space is reserved
+    #[arg(long, value_name = "SIZE", default_value = "1TiB", env = "QUINTET_TREE_CAPACITY", hide_env_values = true, help_heading = HEADING)]
+    pub tree_capacity: ByteSize,
 
     /// File with security rules [default: what was last put to /.settings/rules.json]
     #[arg(long, value_name = "FILE", env = "QUINTET_TREE_RULES", hide_env_values = true, help_heading = HEADING)]

@@ -184,6 +184,7 @@ pub(crate) fn start(
     let rules = source.map(|file| read_rules(file)).transpose()?;
     let mut settings = Settings::new(&folder);
     settings.durability = config.durability;
+    settings.map_bytes = usize::try_from(config.capacity.0).unwrap_or(usize::MAX);
     settings.pool.min_workers = config.workers.get();
     settings.pool.max_workers = 4 * config.workers.get();
     settings.indexes = rules.as_ref().map(Rules::indexes).unwrap_or_default();

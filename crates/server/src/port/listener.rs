@@ -4,7 +4,7 @@
 //! or leave an answer unread, the size of a head. A connection that breaks costs only itself. Draining closes the listener, lets each
 //! connection finish its request, and cuts what is left at the deadline.
 
-use super::life::Life;
+use super::{life::Life, quotes::Quotes};
 use crate::failure::Failure;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -157,7 +157,7 @@ async fn connection(stream: TcpStream, router: Router, life: Life, _permit: Owne
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Quotes::new(stream)), service)
     );
     tokio::select! {
         // What a connection ends with is its client's business.

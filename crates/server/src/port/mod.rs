@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `api` | the API port: its shared state, the one place where routes are registered, its life as a part |
 //! | `listener` | any HTTP port: accepting, limits, draining; takes a router |
+//! | `quotes` | request lines with quotes in them, as people type URLs |
 //! | `offload` | engine calls on a bounded pool of threads, back-pressure |
 //! | `dress` | the outermost layer: request ids, problems as bodies, traffic figures |
 //! | `admit` | who may use the API port |
@@ -33,6 +34,7 @@ pub(crate) mod listener;
 pub(crate) mod metrics;
 mod offload;
 mod problem;
+mod quotes;
 #[cfg(feature = "stm")]
 pub(crate) mod stm;
 pub(crate) mod traffic;

@@ -181,7 +181,15 @@ async fn write_of(
     };
     let changes = fields
         .into_iter()
-        .map(|(relative, value)| Ok((relative.parse::<Path>()?, value)))
+        .map(|(relative, value)| {
+            let below = relative.parse::<Path>()?;
+            if below.is_root() {
+                return Err(Problem::invalid(format!(
+                    "Invalid data; {relative:?} names nothing below the path of the PATCH"
+                )));
+            }
+            Ok((below, value))
+        })
         .collect::<Result<Vec<_>, Problem>>()?;
     Ok((Write::update(path, changes), None))
 }

@@ -21,6 +21,12 @@ pub(super) enum Target {
 impl Target {
     /// Reads the path of a request.
     pub(super) fn of(raw: &str) -> Result<Self, Problem> {
+        // `DELETE host HTTP/1.1` has no path; it does not mean the root.
+        if !raw.starts_with('/') {
+            return Err(Problem::invalid(
+                "the target of the request is not a path: those begin with `/`",
+            ));
+        }
         let text = percent_decode_str(raw)
             .decode_utf8()
             .map_err(|_| Problem::invalid("the path is not UTF-8 once it is decoded"))?;
@@ -66,6 +72,9 @@ mod tests {
             "/%00.json",
             "/%FF.json",
             "/a.json.json",
+            "",
+            "*",
+            "a.json",
         ] {
             assert!(Target::of(raw).is_err(), "{raw}");
         }

@@ -1,6 +1,6 @@
 //! Full disks, stalled and vanished subscribers, slow and malformed requests: the port answers, and goes on.
 
-use super::{PATIENCE, Stream, call, good, json_of, put};
+use super::{PATIENCE, Stream, call, good, json_of, put, refused};
 use crate::client::Client;
 use crate::process::Server;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -73,6 +73,27 @@ fn a_full_disk_is_507_and_the_server_lives() {
     let server = Server::start(dir.path());
     let shallow = good(server.tree(), "GET", "/d.json?shallow=true", None);
     assert_eq!(shallow.as_object().map(|found| found.len()), Some(stored + 1));
+    server.stop();
+}
+
+#[test]
+fn a_full_map_is_507_and_the_server_lives() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start_with(dir.path(), &["--tree-capacity", "2MiB"], &[]);
+    let tree = server.tree();
+    let text = json!("x".repeat(64 << 10)).to_string();
+    let put = |n: usize| call(tree, "PUT", &format!("/d/k{n}.json"), "", Some(&text));
+    let stored = (0..64).take_while(|n| put(*n).status == 200).count();
+    assert!((4..64).contains(&stored), "{stored} documents fit");
+    let (status, error) = refused(tree, "PUT", "/d/one.json", "", Some(&text));
+    assert_eq!(status, 507, "{error}");
+    for n in 0..stored {
+        let found = good(tree, "GET", &format!("/d/k{n}.json"), None);
+        assert_eq!(found.to_string(), text, "reads go on");
+    }
+    good(tree, "DELETE", "/d/k0.json", None);
+    good(tree, "DELETE", "/d/k1.json", None);
+    good(tree, "PUT", "/d/one.json", Some(&text));
     server.stop();
 }
 
@@ -206,6 +227,9 @@ fn malformed_requests_are_refused_and_store_nothing() {
         ("GET /a/.watch HTTP/1.1\r\nHost: t\r\nLast-Event-ID: x\r\nConnection: close\r\n\r\n".to_owned(), "400"),
         ("GET /a.json HTTP/1.1\r\nHost: t\r\nX-HTTP-Method-Override: TRACE\r\nConnection: close\r\n\r\n".to_owned(), "405"),
         ("BREW /a.json HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".to_owned(), "405"),
+        // What names no path must not be taken for the root.
+        ("DELETE a.json HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".to_owned(), "400"),
+        ("DELETE * HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".to_owned(), "400"),
     ] {
         let line = raw(tree, request.as_bytes());
         let shown = &request[..request.len().min(80)];

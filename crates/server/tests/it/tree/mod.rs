@@ -251,6 +251,34 @@ fn children_are_found_by_queries() {
 }
 
 #[test]
+fn urls_may_have_quotes_as_people_type_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path());
+    let mut client = Client::connect(server.tree()).expect("connected");
+    // All on one connection: quotes in bodies stay as they are.
+    let mut answer = |method: &str, path: &str, body: Option<&str>| {
+        client
+            .request(method, path, "", body.map(str::as_bytes))
+            .expect("sent");
+        let reply = client.reply(method).expect("an answer");
+        assert_eq!(reply.status, 200, "{method} {path}: {}", reply.text());
+        json_of(&reply)
+    };
+    let all = json!({"a": {"text": "GET /?\"a\" HTTP/1.1\r\n"}, "b": {"height": 2}, "c": {"height": 3}});
+    assert_eq!(answer("PUT", "/d.json", Some(&all.to_string())), all);
+    assert_eq!(
+        answer("GET", "/d.json?orderBy=\"height\"&startAt=3", None),
+        json!({"c": {"height": 3}})
+    );
+    assert_eq!(answer("GET", "/d.json", None), all);
+    assert_eq!(
+        answer("GET", "/d.json?orderBy=\"$key\"&equalTo=\"b\"", None),
+        json!({"b": {"height": 2}})
+    );
+    server.stop();
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "one table, read row by row")]
 fn wrong_requests_are_told_what_is_wrong_and_store_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -277,6 +305,8 @@ fn wrong_requests_are_told_what_is_wrong_and_store_nothing() {
         ("PUT", "/a$b.json", "", Some("1"), 400, "$"),
         ("PATCH", "/a.json", "", Some("5"), 400, "object"),
         ("PATCH", "/a.json", "", Some("{\"b\":1,\"b/c\":2}"), 400, "within"),
+        ("PATCH", "/a.json", "", Some("{\"\":1}"), 400, "below"),
+        ("PATCH", "/a.json", "", Some("{\"/\":1}"), 400, "below"),
         ("POST", "/a.json", "if-match: x\r\n", Some("1"), 400, "if-match"),
         (
             "PUT",
