@@ -118,7 +118,17 @@ impl fmt::Display for ErrorKind {
 /// assert_eq!(error.kind().http_status(), 507);
 /// ```
 #[derive(Clone)]
-pub struct Error {
+pub struct Error(Form);
+
+/// Two words, so that results stay small where nothing goes wrong: they are moved far more often than errors are made.
+#[derive(Clone)]
+enum Form {
+    Plain(ErrorKind),
+    Told(Arc<Told>),
+}
+
+#[derive(Clone)]
+struct Told {
     kind: ErrorKind,
     context: Cow<'static, str>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -128,41 +138,64 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error without a cause. `context` is one line that names what was wrong and where; it may be empty.
+    /// An error without a cause. `context` is one line that names what was wrong and where; it may be empty. Allocates,
+    /// except for an empty context.
     #[must_use]
     pub fn new(kind: ErrorKind, context: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind,
-            context: context.into(),
-            source: None,
+        let context = context.into();
+        if context.is_empty() {
+            return Self(Form::Plain(kind));
         }
+        Self::told(kind, context, None)
+    }
+
+    fn told(
+        kind: ErrorKind,
+        context: Cow<'static, str>,
+        source: Option<Arc<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self(Form::Told(Arc::new(Told {
+            kind,
+            context,
+            source,
+        })))
     }
 
     /// The same error with the one that caused it.
     #[must_use]
-    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
-        self
+    pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        let kind = self.kind();
+        let context = match self.0 {
+            Form::Plain(_) => Cow::Borrowed(""),
+            Form::Told(told) => Arc::unwrap_or_clone(told).context,
+        };
+        Self::told(kind, context, Some(Arc::new(source)))
     }
 
     /// What to act on.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        self.kind
+    pub fn kind(&self) -> ErrorKind {
+        match &self.0 {
+            Form::Plain(kind) => *kind,
+            Form::Told(told) => told.kind,
+        }
     }
 
     /// The sentence that was given at construction, without the kind.
     #[must_use]
     pub fn context(&self) -> &str {
-        &self.context
+        match &self.0 {
+            Form::Plain(_) => "",
+            Form::Told(told) => &told.context,
+        }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.as_str())?;
-        if !self.context.is_empty() {
-            write!(f, ": {}", self.context)?;
+        f.write_str(self.kind().as_str())?;
+        if !self.context().is_empty() {
+            write!(f, ": {}", self.context())?;
         }
         Ok(())
     }
@@ -171,9 +204,9 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("Error");
-        text.field("kind", &self.kind).field("context", &self.context);
-        if let Some(source) = &self.source {
-            text.field("source", source);
+        text.field("kind", &self.kind()).field("context", &self.context());
+        if let Some(source) = self.source() {
+            text.field("source", &source);
         }
         text.finish()
     }
@@ -181,9 +214,13 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        match &self.0 {
+            Form::Plain(_) => None,
+            Form::Told(told) => told
+                .source
+                .as_deref()
+                .map(|source| source as &(dyn StdError + 'static)),
+        }
     }
 }
 

@@ -74,3 +74,20 @@ fn refusals_say_what_happened_without_their_item() {
     assert_eq!(PopError::Empty.to_string(), "the queue is empty");
     assert_eq!(Error::from(Closed).kind(), ErrorKind::Closed);
 }
+
+#[test]
+fn results_stay_small_where_nothing_goes_wrong() {
+    assert_eq!(size_of::<Error>(), 16);
+    assert_eq!(size_of::<Result<(), Error>>(), 16);
+}
+
+#[test]
+fn a_cause_is_kept_with_and_without_a_sentence_and_shared_by_clones() {
+    for context in ["", "the log"] {
+        let error = Error::new(ErrorKind::Io, context).with_source(std::io::Error::other("gone"));
+        let clone = error.clone();
+        assert_eq!(clone.kind(), ErrorKind::Io);
+        assert_eq!(clone.context(), context);
+        assert_eq!(clone.source().unwrap().to_string(), "gone");
+    }
+}
