@@ -111,10 +111,8 @@ impl KvHandler {
     fn planned(&mut self, key: &[u8]) -> Result<&mut Planned> {
         self.take(self.stripe(key))?;
         if self.batch.get(key).is_none() {
-            let (value, version) = match self.store.peek(key)? {
-                Some((value, version)) => (Some(value), version),
-                None => (None, 0),
-            };
+            let mut version = 0;
+            let value = self.store.peek(key, &mut version)?;
             self.batch.insert(
                 key.to_vec(),
                 Planned {

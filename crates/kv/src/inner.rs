@@ -23,6 +23,9 @@ use std::{
 const EVICTION_SAMPLE: usize = 16;
 const EVICTION_TRIES: usize = 64;
 
+/// How far the coarse time stays behind at most, with much to spare.
+const NEAR_MS: u64 = 1_000;
+
 /// The wheel and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Alarm {
@@ -137,6 +140,12 @@ impl Inner {
         since_1970(self.clock.wall_coarse())
     }
 
+    /// Whether a moment is so far ahead that the coarse time is enough to say so.
+    #[inline]
+    pub(crate) fn is_ahead(&self, at_ms: u64) -> bool {
+        at_ms > self.coarse_ms().saturating_add(NEAR_MS)
+    }
+
     /// Tenths of a second since the store was opened.
     pub(crate) fn stamp(&self) -> u32 {
         let since = self.clock.now().saturating_duration_since(self.opened);
@@ -242,7 +251,7 @@ impl Inner {
             return Err(value);
         };
         if slot.expires_ms() > 0 {
-            if keeps_ttl && slot.expires_ms() <= self.wall_ms() {
+            if keeps_ttl && !self.is_ahead(slot.expires_ms()) && slot.expires_ms() <= self.wall_ms() {
                 return Err(value);
             }
             if !keeps_ttl {

@@ -173,9 +173,10 @@ impl Store {
         self.inner.fail_next.store(true, Relaxed);
     }
 
-    /// A value and its version, however durable. The usual case takes a shared lock on the key's shard.
+    /// A value, however durable, and in `seen` its version. The usual case takes a shared lock on the key's shard, and makes
+    /// the value where the caller wants it: moving it costs as much as finding it.
     #[inline]
-    pub(crate) fn peek(&self, key: &[u8]) -> Result<Option<(Value, u64)>> {
+    pub(crate) fn peek(&self, key: &[u8], seen: &mut u64) -> Result<Option<Value>> {
         let inner = &*self.inner;
         let hash = inner.table.hash(key);
         let shard = inner.table.shard_of(hash);
@@ -189,19 +190,21 @@ impl Store {
                 if inner.evicts {
                     inner.table.side(shard).touch(slot.at, inner.stamp());
                 }
-                return Ok(Some((slot.value.clone(), slot.version())));
+                *seen = slot.version();
+                return Ok(Some(slot.value.clone()));
             }
         }
-        self.peek_expired(key)
+        self.peek_expired(key, seen)
     }
 
     /// Removed, and logged as removed, unless somebody was faster.
     #[cold]
-    fn peek_expired(&self, key: &[u8]) -> Result<Option<(Value, u64)>> {
+    fn peek_expired(&self, key: &[u8], seen: &mut u64) -> Result<Option<Value>> {
         let (found, _) = self.inner.write(&[key], false, |transaction| {
-            Ok(transaction
-                .slot(key)?
-                .map(|slot| (slot.value.clone(), slot.version())))
+            Ok(transaction.slot(key)?.map(|slot| {
+                *seen = slot.version();
+                slot.value.clone()
+            }))
         })?;
         Ok(found)
     }

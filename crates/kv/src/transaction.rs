@@ -153,7 +153,7 @@ impl<'a> Transaction<'a> {
             if expires_ms <= self.inner.coarse_ms() {
                 return Ok(None);
             }
-        } else if expires_ms > 0 && expires_ms <= self.now_ms() {
+        } else if expires_ms > 0 && !self.inner.is_ahead(expires_ms) && expires_ms <= self.now_ms() {
             self.apply(key, Effect::Delete)?;
             return Ok(None);
         }

@@ -102,13 +102,10 @@ impl Store {
     /// A failed log.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
-        match self.peek(key.as_ref())? {
-            Some((value, version)) => {
-                self.inner.settle(version)?;
-                Ok(Some(value))
-            }
-            None => Ok(None),
-        }
+        let mut seen = 0;
+        let found = self.peek(key.as_ref(), &mut seen);
+        self.inner.settle(seen)?;
+        found
     }
 
     /// The value and its version, for [`compare_and_swap`](Self::compare_and_swap).
@@ -117,11 +114,10 @@ impl Store {
     /// A failed log.
     #[inline]
     pub fn get_versioned(&self, key: impl AsRef<[u8]>) -> Result<Option<(Value, u64)>> {
-        let found = self.peek(key.as_ref())?;
-        if let Some((_, version)) = &found {
-            self.inner.settle(*version)?;
-        }
-        Ok(found)
+        let mut version = 0;
+        let found = self.peek(key.as_ref(), &mut version)?;
+        self.inner.settle(version)?;
+        Ok(found.map(|value| (value, version)))
     }
 
     /// Sets the value, whatever was there. A time to live that the key has stays.

@@ -177,7 +177,8 @@ fn overwrite(store: &Store, session: &Session, arguments: &[Bytes]) -> bool {
 
 /// GET needs no lock but a shared one.
 fn read(store: &Store, session: &Session, arguments: &[Bytes], reply: &mut Reply) -> Result<(), Fail> {
-    let value = store.peek(&session.key(&arguments[1]))?.map(|(value, _)| value);
+    // The whole reply waits for what is not durable yet: the version is not asked for.
+    let value = store.peek(&session.key(&arguments[1]), &mut 0)?;
     if value
         .as_ref()
         .is_some_and(|value| !super::command::is_string(value))
