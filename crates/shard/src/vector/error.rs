@@ -145,7 +145,7 @@ impl VectorError {
 
     /// What to act on.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Field { .. } | Self::Point { .. } => ErrorKind::InvalidInput,
             Self::NoCollection { .. } => ErrorKind::NotFound,
