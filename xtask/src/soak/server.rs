@@ -42,8 +42,6 @@ impl Server {
         let begun = Instant::now();
         let mut command = Command::new(program);
         command.args(["serve", "--blocks-capacity", "256MiB"]);
-        // Memory holds so many changes of the table of blocks before they are written: the first minute must see that happen.
-        command.args(["--blocks-checkpoint", "1024"]);
         for port in ["--http-addr", "--resp-addr", "--blocks-addr", "--tree-addr"] {
             command.args([port, "127.0.0.1:0"]);
         }

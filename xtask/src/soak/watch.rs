@@ -2,8 +2,7 @@
 //!
 //! Flat means: after the first minute (or a third of a life shorter than three), the mean of the last third is at most 5 %
 //! above the mean of the first. Means, because logs fill and are cut, and checkpoints come and go. What counts is anonymous
-//! memory; pages of files are the kernel's to drop, and are shown beside it. Blocks keep changes
-//! of their table until a checkpoint, which is no leak: the server is started such that several come in the first minute.
+//! memory; pages of files are the kernel's to drop, and are shown beside it. The server runs with its defaults.
 
 use anyhow::{Context as _, Result, ensure};
 use std::{fmt, fs, time::Duration, time::Instant};

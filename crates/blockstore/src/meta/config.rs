@@ -3,6 +3,7 @@
 use super::lmdb::MAX_KEY_BYTES;
 use crate::BlockError;
 use quintet_log::LogConfig;
+use std::time::Duration;
 
 /// The settings of a [`Table`](super::Table). Checked at open.
 ///
@@ -17,6 +18,9 @@ pub struct TableConfig {
     /// Checkpoint when they take so much memory. Default 16 MiB; 4 KiB to 4 GiB. At twice this writes are refused with
     /// `Unavailable` until the checkpoint in progress is done.
     pub checkpoint_bytes: usize,
+    /// Checkpoint when the oldest of them is so old, however few they are: then memory and the time to replay follow the
+    /// rate of changes and not how long the table has been open. Default 10 s; 100 ms to 1 hour.
+    pub checkpoint_interval: Duration,
     /// The largest value. Default 1 MiB; at most half of `max_batch_bytes`.
     pub max_value_bytes: usize,
     /// The most bytes that one commit may carry; a write beyond it is refused with `Unavailable`. Default 4 MiB;
@@ -36,6 +40,7 @@ impl Default for TableConfig {
             log: LogConfig::default(),
             checkpoint_entries: 65_536,
             checkpoint_bytes: 16 << 20,
+            checkpoint_interval: Duration::from_secs(10),
             max_value_bytes: 1 << 20,
             max_batch_bytes: 4 << 20,
             map_bytes: 64 << 30,
@@ -66,6 +71,14 @@ impl TableConfig {
         self.log.validate()?;
         within("checkpoint_entries", self.checkpoint_entries as u64, 1, 1 << 24)?;
         within("checkpoint_bytes", self.checkpoint_bytes as u64, 4 << 10, 4 << 30)?;
+        let interval = self.checkpoint_interval;
+        if !(Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&interval) {
+            return Err(BlockError::Config {
+                field: "checkpoint_interval",
+                got: format!("{interval:?}"),
+                bound: "100ms to 1 hour".into(),
+            });
+        }
         within(
             "max_batch_bytes",
             self.max_batch_bytes as u64,

@@ -16,7 +16,7 @@ use super::{
 use crate::BlockError;
 use quintet_core::{Clock, Commit, Durability, Error, ErrorKind, Seq};
 use quintet_log::{Directory, Log, LogStats};
-use std::{path::Path, sync::Arc, task::Waker};
+use std::{path::Path, sync::Arc, task::Waker, time::Instant};
 
 /// The one writer's handle on a table.
 pub struct Table {
@@ -36,6 +36,8 @@ pub struct Table {
     fail_next_commit: Option<ErrorKind>,
     record: Vec<u8>,
     checkpointer: Checkpointer,
+    /// When the oldest change was committed, or replayed, that no checkpoint has begun to write.
+    oldest: Option<Instant>,
 }
 
 impl Table {
@@ -71,6 +73,7 @@ impl Table {
         let checkpointer = Checkpointer::spawn(Arc::clone(&durable), log.clone())?;
         let (settled, recovered) = replay.finish();
         let names_bytes = !config.log.companions.is_empty();
+        let oldest = (recovered.replayed_records > 0).then(|| clock.now());
         let doubted_after = (names_bytes && !recovered.unproven.is_empty()).then_some(recovered.floor);
         let mut table = Self {
             config,
@@ -86,6 +89,7 @@ impl Table {
             fail_next_commit: None,
             record: Vec::new(),
             checkpointer,
+            oldest,
         };
         // What was replayed may be as much as may wait for a checkpoint, and the first write must find room.
         table.checkpoint_if_due();
@@ -227,6 +231,7 @@ impl Table {
         let seq = self.log.append(encoder.finish())?;
         let commit = self.log.commit()?;
         self.overlay.commit(seq);
+        self.oldest.get_or_insert_with(|| self.clock.now());
         Ok(commit)
     }
 

@@ -1,11 +1,12 @@
 //! The table against a list of maps, one per commit: after any mixture of commits, checkpoints, kills and power cuts it
 //! holds one of them, and none older than the last that was acknowledged.
 
+use crate::port_rig::until;
 use proptest::prelude::*;
 use quintet_blockstore::meta::{Table, TableConfig, TableReader};
-use quintet_core::{Commit, Durability, ErrorKind, Seq, fake::ManualClock};
+use quintet_core::{Clock as _, Commit, Deadline, Durability, ErrorKind, Seq, fake::ManualClock};
 use quintet_log::{CrashDirectory, Fault, FaultDirectory, LogConfig, MemDirectory};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -303,4 +304,66 @@ fn bad_keys_and_values_are_refused_with_the_limit() {
         .find_map(|n| table.put(&n.to_le_bytes(), &[0; 1000]).err())
         .unwrap();
     assert_eq!(refused.to_string(), "the batch is full, try again");
+}
+
+#[test]
+fn changes_are_checkpointed_when_the_oldest_is_as_old_as_the_interval() {
+    let (lmdb, disk, clock) = (
+        tempfile::tempdir().unwrap(),
+        Arc::new(MemDirectory::new()),
+        Arc::new(ManualClock::new()),
+    );
+    let config = TableConfig {
+        checkpoint_interval: Duration::from_secs(10),
+        ..small(Durability::Relaxed)
+    };
+    let open = || Table::open(lmdb.path(), disk.clone(), config.clone(), clock.clone()).unwrap();
+    let (mut table, _) = open();
+    assert_eq!(table.maintain(), None, "nothing changed");
+    table.put(b"k", b"1").unwrap();
+    table.commit().unwrap();
+    let due = clock.now() + Duration::from_secs(10);
+    assert_eq!(table.maintain(), Some(Deadline(due)));
+    clock.advance(Duration::from_millis(9_999));
+    table.put(b"k", b"2").unwrap();
+    table.commit().unwrap();
+    assert_eq!(table.maintain(), Some(Deadline(due)), "the oldest counts");
+    drop(table);
+    // What is replayed is as young as the opening.
+    let (mut table, recovered) = open();
+    assert_eq!(recovered.replayed_records, 2);
+    assert_eq!(
+        table.maintain(),
+        Some(Deadline(clock.now() + Duration::from_secs(10)))
+    );
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(table.maintain(), None, "all of it is being written");
+    table.put(b"k", b"3").unwrap();
+    table.commit().unwrap();
+    clock.advance(Duration::from_secs(10));
+    // One at a time: when the next begins, the first is done.
+    until("the first checkpoint", || table.maintain().is_none());
+    drop(table);
+    let (table, recovered) = open();
+    assert!(recovered.replayed_records < 2, "{recovered:?}");
+    assert_eq!(table.reader().get(b"k").unwrap().as_deref(), Some(&b"3"[..]));
+}
+
+#[test]
+fn a_change_that_is_not_durable_when_a_checkpoint_is_due_is_tried_again() {
+    let (lmdb, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new()));
+    let disk = Arc::new(FaultDirectory::new(Arc::new(MemDirectory::new())));
+    let config = TableConfig {
+        checkpoint_interval: Duration::from_secs(10),
+        ..small(Durability::Full)
+    };
+    let (mut table, _) = Table::open(lmdb.path(), disk.clone(), config, clock.clone()).unwrap();
+    disk.fail_from(0, Fault::Io);
+    table.put(b"k", b"1").unwrap();
+    table.commit().unwrap();
+    clock.advance(Duration::from_secs(10));
+    let again = Deadline(clock.now() + Duration::from_secs(1));
+    assert_eq!(table.maintain(), Some(again), "no entry is durable");
+    assert_eq!(table.sync().unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(table.maintain(), None, "nothing can be written any more");
 }

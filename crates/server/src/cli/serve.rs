@@ -239,7 +239,7 @@ pub struct ServeArgs {
     pub blocks_verify: CheckedReads,
 
     /// Changes of the table of blocks that are kept in memory, some 250 bytes each, before they are written into it, 64 to
-    /// 1048576; twice as many at most
+    /// 1048576; twice as many at most. After ten seconds they are written however few they are
     #[arg(
         long,
         value_name = "N",

@@ -31,12 +31,16 @@ impl Table {
         if self.doubted_after.is_none() && self.checkpointer.is_idle() {
             self.durable.memtable.freeze();
             self.checkpointer.request(self.settled);
+            self.oldest = self.overlay.last_pending().map(|_| self.clock.now());
         }
     }
 
-    /// Retries a failed checkpoint. Returns when it next wants to run.
+    /// Retries a failed checkpoint, and begins one when the oldest change has waited for the interval. Returns when it next
+    /// wants to run.
     pub fn maintain(&mut self) -> Option<Deadline> {
-        let failed = self.checkpointer.failure()?;
+        let Some(failed) = self.checkpointer.failure() else {
+            return self.checkpoint_if_old();
+        };
         // A full disk may have room again. After any other failure LMDB's state is unknown.
         if failed.kind() != ErrorKind::Full {
             self.poisoned = true;
@@ -44,6 +48,30 @@ impl Table {
         }
         self.checkpointer.retry();
         Some(Deadline::after(&*self.clock, RETRY))
+    }
+
+    fn checkpoint_if_old(&mut self) -> Option<Deadline> {
+        if self.poisoned {
+            return None;
+        }
+        let due = self.next_checkpoint()?;
+        if !due.is_due(&*self.clock) {
+            return Some(due);
+        }
+        if self.durable.memtable.size().entries > 0 {
+            self.start_checkpoint();
+        }
+        let next = self.next_checkpoint();
+        if next == Some(due) {
+            // Nothing of it is durable yet, or the checkpoint before is still being written.
+            return Some(Deadline::after(&*self.clock, RETRY));
+        }
+        next
+    }
+
+    fn next_checkpoint(&self) -> Option<Deadline> {
+        self.oldest
+            .map(|oldest| Deadline(oldest + self.config.checkpoint_interval))
     }
 
     /// Writes everything durable into LMDB and waits for it.
