@@ -18,7 +18,7 @@ use std::{
 
 const LARGEST: u64 = 524_288;
 
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = SystemClock.now() + Duration::from_secs(20);
     while !condition() {
         assert!(SystemClock.now() < deadline, "waited for {what}");

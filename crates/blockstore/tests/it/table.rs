@@ -1,7 +1,7 @@
 //! The table against a list of maps, one per commit: after any mixture of commits, checkpoints, kills and power cuts it
 //! holds one of them, and none older than the last that was acknowledged.
 
-use crate::port_rig::until;
+use crate::recall::until;
 use proptest::prelude::*;
 use quintet_blockstore::meta::{Table, TableConfig, TableReader};
 use quintet_core::{Clock as _, Commit, Deadline, Durability, ErrorKind, Seq, fake::ManualClock};
