@@ -6,15 +6,16 @@
 //! dropped comes back here too. No lock of this file is held while a message is sent.
 
 use crate::{message::BlockMessage, refill::Refill, under_way::UnderWay};
-use quintet_core::{Block, BlockAddress, SizeClass};
+use quintet_core::{Block, BlockAddress, Error, SizeClass};
+use quintet_log::Alarm;
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 /// Shared by the handler and every worker of a store.
-#[derive(Default)]
 pub(crate) struct Depot {
+    alarm: Alarm,
     shelves: Mutex<Vec<Arc<Shelf>>>,
     /// What dropped workers had asked for and not been answered.
     orphans: Mutex<Vec<UnderWay>>,
@@ -91,6 +92,28 @@ impl Home {
 }
 
 impl Depot {
+    /// An empty one. `alarm` is raised when the content of a block cannot be written.
+    pub(crate) fn new(alarm: Alarm) -> Self {
+        Self {
+            alarm,
+            shelves: Mutex::default(),
+            orphans: Mutex::default(),
+            stray: Mutex::default(),
+            has_left_overs: AtomicBool::default(),
+            pressed: AtomicBool::default(),
+        }
+    }
+
+    /// Whether the disk refused anything that had to be written, or synced.
+    pub(crate) fn is_alarmed(&self) -> bool {
+        self.alarm.is_raised()
+    }
+
+    /// The disk refused bytes of a block.
+    pub(crate) fn raise_alarm(&self, error: &Error) {
+        self.alarm.raise(error);
+    }
+
     /// A place for one worker's pools, until [`leave`](Self::leave).
     pub(crate) fn enter(&self, refills: [Refill; SizeClass::COUNT]) -> Arc<Shelf> {
         let shelf = Arc::new(Shelf::new(refills));

@@ -75,7 +75,7 @@ impl Engine {
         })?;
         let gauges = Gauges::default();
         let records = table.reader();
-        let depot = Arc::<Depot>::default();
+        let depot = Arc::new(Depot::new(table.alarm()));
         let shared = Shared {
             epochs: Arc::clone(&epochs),
             depot: Arc::downgrade(&depot),
@@ -166,9 +166,12 @@ impl Workers {
         &*self.commons.file
     }
 
-    /// What the store held at its last commit. Never waits for the controller.
+    /// What the store held at its last commit, and whether it is poisoned now. Never waits for the controller.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.gauges.read()
+        let mut stats = self.gauges.read();
+        // The controller may sleep and not know it yet.
+        stats.poisoned |= self.commons.depot.is_alarmed();
+        stats
     }
 }

@@ -205,7 +205,7 @@ impl BlockHandler {
         Ok(BlockReply::Granted(granted))
     }
 
-    /// Takes up to `count` blocks. An error after the first block ends the search; the blocks are good.
+    /// Takes up to `count` blocks. An error ends the search, and writing; blocks found before it are good.
     fn take(
         &mut self,
         class: SizeClass,
@@ -215,8 +215,16 @@ impl BlockHandler {
         while granted.len() < count as usize {
             match self.space.allocate(class) {
                 Ok(Some(address)) => granted.push(address),
-                Err(error) if granted.is_empty() => return Err(error),
-                Ok(None) | Err(_) => break,
+                Ok(None) => break,
+                Err(error) => {
+                    // The file cannot grow, and not for want of space.
+                    let error = Error::from(error);
+                    self.table.alarm().raise(&error);
+                    if granted.is_empty() {
+                        return Err(error.into());
+                    }
+                    break;
+                }
             }
         }
         Ok(granted)

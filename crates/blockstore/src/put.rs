@@ -36,7 +36,7 @@ impl Put {
     ///
     /// # Errors
     /// `InvalidInput` when more bytes come than were announced, none of which is written then; what the system answers.
-    /// After an error of the system the put is of no use: drop it.
+    /// After an error of the system the put is of no use: drop it. Unless the disk was merely full, the store is poisoned.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.write_unhashed(bytes)?;
         self.hasher.update(bytes);
@@ -49,8 +49,11 @@ impl Put {
         if after > self.announced_bytes {
             return Err(self.wrong_length(after));
         }
-        self.file
-            .write_at(bytes, self.offset_bytes + self.written_bytes)?;
+        let offset_bytes = self.offset_bytes + self.written_bytes;
+        if let Err(error) = self.file.write_at(bytes, offset_bytes) {
+            self.home.depot.raise_alarm(&error);
+            return Err(error);
+        }
         self.written_bytes = after;
         Ok(())
     }

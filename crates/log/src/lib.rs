@@ -40,6 +40,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod append;
 mod companions;
 mod config;
@@ -58,6 +59,7 @@ pub mod snapshot;
 mod stats;
 mod writer;
 
+pub use alarm::Alarm;
 pub use config::LogConfig;
 pub use error::LogError;
 pub use file::{Claim, ClaimGuard, Directory, File, MemDirectory, OpenMode, OsDirectory};

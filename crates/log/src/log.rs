@@ -1,7 +1,7 @@
 //! The handle that engines hold: append, commit, durable, truncate, close. Clones share one log.
 
 use crate::{
-    Directory, LogConfig, LogError, LogStats, Recovery, flusher, recovery, segment,
+    Alarm, Directory, LogConfig, LogError, LogStats, Recovery, flusher, recovery, segment,
     writer::{Shared, lock},
 };
 use quintet_core::{Clock, Commit, Deadline, Durability, Error, Result, Seq};
@@ -21,7 +21,7 @@ const MAX_WAKERS: usize = 64;
 ///
 /// An appended record cannot be withdrawn. It is on its way when [`commit`](Self::commit) was called, by whatever thread.
 ///
-/// After a failed write or sync the log is *poisoned*: every call answers
+/// After a failed write or sync, its own or one of a [companion](crate::Alarm), the log is *poisoned*: every call answers
 /// [`Poisoned`](quintet_core::ErrorKind::Poisoned) with the cause as source, nothing is retried, and whether what was in
 /// flight is stored shows when the log is opened again.
 #[derive(Clone)]
@@ -290,6 +290,12 @@ impl Log {
         }
         wakers.push(waker.clone());
         Ok(())
+    }
+
+    /// For whoever writes to the [companions](LogConfig::companions).
+    #[must_use]
+    pub fn alarm(&self) -> Alarm {
+        Alarm::new(Arc::downgrade(&self.owner.shared))
     }
 
     /// Gives back the segments that hold no record after `up_to`; one is kept for reuse. Call it when a snapshot with

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::BlockError;
 use quintet_core::{Clock, Commit, Durability, Error, ErrorKind, Seq};
-use quintet_log::{Directory, Log, LogStats};
+use quintet_log::{Alarm, Directory, Log, LogStats};
 use std::{path::Path, sync::Arc, task::Waker, time::Instant};
 
 /// The one writer's handle on a table.
@@ -322,6 +322,12 @@ impl Table {
     /// What the log answers.
     pub fn on_progress(&self, waker: &Waker) -> Result<(), Error> {
         self.log.on_progress(waker)
+    }
+
+    /// Poisons the table when a write to the bytes that it names fails.
+    #[must_use]
+    pub fn alarm(&self) -> Alarm {
+        self.log.alarm()
     }
 
     /// The log's counters.

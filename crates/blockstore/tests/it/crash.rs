@@ -1,6 +1,9 @@
 //! Power cuts at every moment and failures of every I/O: what was acknowledged is there afterwards, with the right bytes.
 
-use crate::store::{body, config};
+use crate::{
+    recall::until,
+    store::{body, config},
+};
 use quintet_blockstore::{BlockStore, Config, Digest, Engine, Get};
 use quintet_core::{Durability, ErrorKind, Inline, Result, SystemClock, fake::ManualClock};
 use quintet_log::{CrashDirectory, Directory, Fault, FaultDirectory, MemDirectory};
@@ -214,6 +217,10 @@ fn run(store: &BlockStore) -> Known {
                     ErrorKind::Unavailable,
                 ];
                 assert!(kinds.contains(&error.kind()), "{error:?}");
+                if error.kind() == ErrorKind::Io {
+                    // The disk refused bytes: everybody is told, whether or not anybody writes again.
+                    until("the store to be poisoned", || store.stats().poisoned);
+                }
                 // Refused before anything was tried, or in doubt: either way the last word is open.
                 let before = before(what);
                 known.insert((seed, what), if before == Some(present) { before } else { None });

@@ -1,6 +1,9 @@
 //! Looking after a store: scrubbing, checking reads, and giving storage back.
 
-use crate::store::{body, config};
+use crate::{
+    recall::until,
+    store::{body, config},
+};
 use quintet_blockstore::{
     BlockStore, CompactOptions, Config, Digest, FsckOptions, ScrubOptions, Verify, buddy::Buddy, fsck,
 };
@@ -286,4 +289,49 @@ fn the_allocator_shrinks_to_its_last_taken_block_and_lists_its_free_runs() {
     buddy.grow(300);
     assert_eq!(runs(&buddy, 1000), [1..2, 8..16, 64..300]);
     assert_eq!(buddy.allocate(SizeClass::LARGEST).unwrap().number, 1);
+}
+
+#[test]
+fn a_write_that_the_disk_refuses_poisons_the_store_and_a_full_disk_does_not() {
+    let meta = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultDirectory::new(Arc::new(MemDirectory::new())));
+    let open = || {
+        let config = relaxed(meta.path());
+        BlockStore::open_in(disk.clone(), meta.path(), config, Arc::new(SystemClock)).unwrap()
+    };
+    let store = open();
+    // So that the pools have blocks and the next operation is the write of content.
+    let kept = store.put(&body(1, 100)).unwrap();
+    disk.fail_nth(0, Fault::NoSpace);
+    assert_eq!(store.put(&body(2, 100)).unwrap_err().kind(), ErrorKind::Full);
+    let room_again = store.put(&body(2, 100)).unwrap();
+    assert!(!store.stats().poisoned);
+    disk.fail_nth(0, Fault::Io);
+    assert_eq!(store.put(&body(3, 100)).unwrap_err().kind(), ErrorKind::Io);
+    until("the store to say so, though nobody writes", || {
+        store.stats().poisoned
+    });
+    assert_eq!(store.put(&body(4, 100)).unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(store.delete(&kept).unwrap_err().kind(), ErrorKind::Poisoned);
+    assert!(store.get(&kept).unwrap().is_some() && store.get(&room_again).unwrap().is_some());
+    drop(store);
+    let store = open();
+    assert!(!store.stats().poisoned && store.stats().blocks == 2);
+    store.put(&body(3, 100)).unwrap();
+}
+
+#[test]
+fn a_flush_that_fails_in_the_background_shows_though_nobody_asks_for_anything() {
+    let meta = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultDirectory::new(Arc::new(MemDirectory::new())));
+    let config = Config {
+        durability: Durability::Interval,
+        ..config(meta.path())
+    };
+    let store = BlockStore::open_in(disk.clone(), meta.path(), config, Arc::new(SystemClock)).unwrap();
+    store.put(&body(1, 100)).unwrap();
+    disk.fail_from(0, Fault::Io);
+    // If the sync came before the fault, the next write meets it.
+    let _refused = store.put(&body(2, 100));
+    until("the store to say so", || store.stats().poisoned);
 }

@@ -262,7 +262,7 @@ impl Engine for BlocksEngine {
     fn health(&self) -> Result<(), Error> {
         let stats = self.store.stats();
         if stats.poisoned {
-            let why = "a flush failed; writes are refused until a restart";
+            let why = "a write or flush failed; writes are refused until a restart";
             return Err(Error::new(ErrorKind::Poisoned, why));
         }
         if stats.free_bytes == 0 {
