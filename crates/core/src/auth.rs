@@ -6,7 +6,7 @@
 //! cryptography and lives in the server; here are the words, and the two authenticators that need none.
 
 use crate::{Error, ErrorKind, Result};
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc, task::Waker, time::SystemTime};
 
 /// What a principal is, which is what decides where there are no rules.
 ///
@@ -226,6 +226,16 @@ pub trait Authenticator: Send + Sync + 'static {
     /// [`ErrorKind::Unauthenticated`]: nothing was presented where something is required, or what was presented is
     /// malformed, forged, expired or not yet valid. The text names the reason and never the token.
     fn authenticate(&self, token: Option<&str>) -> Result<Principal>;
+
+    /// Counts how often what is accepted may have changed: a port that keeps connections asks again who presents their tokens
+    /// when it is another. Unless overridden, it never changes. One atomic load.
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    /// Has `waker` called each time that the generation changes, for as long as the authenticator lives: for ports whose
+    /// connections may be silent. Unless overridden, it is dropped.
+    fn on_change(&self, _waker: Waker) {}
 
     /// Asked by ports over HTTP of each request: [`ErrorKind::PermissionDenied`] for a page of another site, where tokens do
     /// not keep it out, as any browser carries requests for it. Unless overridden, all are served.

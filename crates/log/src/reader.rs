@@ -33,7 +33,7 @@ pub struct Contents {
 }
 
 /// Reads every record after `after`, oldest first, without changing anything. The torn end of the last write is left out.
-/// Reads segments whole, 1 MiB at a time; blocks. A `replay` that answers [`LogError::BytesMissing`] ends the log before
+/// Reads segments whole, 1 MiB at a time, but for what was never written; blocks. A `replay` that answers [`LogError::BytesMissing`] ends the log before
 /// that record, if the record is not known to have been durable.
 ///
 /// ```
@@ -215,7 +215,9 @@ fn read_segment(
     Ok(next.unwrap_or(1))
 }
 
-/// Looks behind the last valid frame: a mark that knows a record at or after `next` to be durable proves damage.
+/// Looks behind the last valid frame: a mark that knows a record at or after `next` to be durable proves damage. It looks to
+/// the end, and does not stop at zeros: below level full many groups are written between two syncs, a power cut may keep any
+/// of them, and the one that proves that an acknowledged record is gone may lie behind all that were lost.
 fn judge_tail(scan: &Scan, next: u64) -> Result<u64> {
     let mut torn_bytes = 0;
     for (at, segment) in scan.segments.iter().enumerate().skip(scan.tail) {
@@ -223,8 +225,20 @@ fn judge_tail(scan: &Scan, next: u64) -> Result<u64> {
         let mut last_used = segment.end;
         let mut frames = Frames::new(&*segment.file, &segment.identity)?;
         let mut offset = segment.end;
-        while let Some(bytes) = frames.window_at(offset, frame::MARK_BYTES)? {
-            // Nearly all of what was reserved and never written: no header begins with zeros.
+        let mut looked_until = offset;
+        loop {
+            if offset >= looked_until {
+                // What was reserved and never written need not be read: the file system knows it.
+                let Some(data) = segment.file.next_data(offset)? else {
+                    break;
+                };
+                offset = offset.max(data & !7);
+                looked_until = offset + WINDOW_BYTES as u64;
+            }
+            let Some(bytes) = frames.window_at(offset, frame::MARK_BYTES)? else {
+                break;
+            };
+            // What was filled with zeros it does not know: no header begins with them.
             if bytes.len() >= ZEROS.len() && bytes[..ZEROS.len()] == ZEROS {
                 offset += ZEROS.len() as u64;
                 continue;

@@ -1,7 +1,7 @@
 //! One command, from its arguments to its answer or to its place in line.
 
 use super::{
-    command::{Block, Call, Command, Fail, Keys, Run, find},
+    command::{Access, Block, Call, Command, Fail, Keys, Run, find},
     reply::Reply,
     session::{Session, key_in, wrong_arity},
 };
@@ -121,6 +121,9 @@ fn dispatch(
 ) -> Result<Option<Waiting>, Fail> {
     let found = look_up(arguments).and_then(|command| session.admit(command).map(|()| command));
     let command = found.map_err(|fail| session.refuse(arguments, fail))?;
+    if session.log_failed {
+        check_log(store, command).map_err(|fail| session.refuse(arguments, fail))?;
+    }
     if session.is_subscribed() && !reply.resp3 {
         let allowed = [
             "SUBSCRIBE",
@@ -163,6 +166,20 @@ fn dispatch(
             Ok(None)
         }
         (Run::Data(_), _) => run(store, session, command, arguments, reply, None, waker),
+    }
+}
+
+/// Refuses what would touch data once the log has failed. Reads go on, unless memory holds changes that may not be stored.
+fn check_log(store: &Store, command: &Command) -> Result<(), Fail> {
+    let touches_data = command.keys != Keys::None || command.name == "EXEC";
+    let Some(log) = store.inner.log.as_ref().filter(|_| touches_data) else {
+        return Ok(());
+    };
+    let is_safe =
+        command.access == Access::Read && command.name != "EXEC" && log.last() <= log.acknowledged();
+    match log.durable() {
+        Err(error) if !is_safe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     held: VecDeque<(u64, Vec<u8>)>,
     held_bytes: u64,
     listed: bool,
+    /// Some answers that are not committed were made before the log was known to have failed.
+    in_doubt: bool,
     /// Input was left because too much is owed.
     stalled: bool,
     close_after: bool,
@@ -58,6 +60,10 @@ pub(crate) struct RespService {
     unsettled: Vec<ConnectionId>,
     /// Connections with answers that are committed and not durable yet, in the order of their positions.
     pending: VecDeque<(u64, ConnectionId)>,
+    /// The log has failed.
+    failed: bool,
+    /// The authenticator's when connections were last looked at.
+    generation: u64,
     backlog_bytes: u64,
     subscriber_backlog_bytes: u64,
 }
@@ -74,6 +80,7 @@ impl RespService {
             log.on_progress(&context.waker())?;
         }
         shared.hub.attach(worker, context.waker());
+        shared.authenticator.on_change(context.waker());
         let max_bulk_bytes = usize::try_from(store.inner.config.max_value_bytes).unwrap_or(usize::MAX);
         Ok(Self {
             limits: DecoderLimits {
@@ -81,6 +88,8 @@ impl RespService {
                 max_command_bytes: config.max_command_bytes,
             },
             store,
+            failed: false,
+            generation: shared.authenticator.generation(),
             shared,
             worker,
             commands: 0,
@@ -133,6 +142,7 @@ impl RespService {
         let (rung, id) = (&self.rung, link.id());
         let waker = || Self::waker(rung, id);
         let Connection { session, reply, .. } = connection;
+        session.log_failed = self.failed;
         let waiting = execute::execute(&self.store, session, &mut arguments, reply, &waker);
         connection.decoder.recycle(arguments);
         if let Some(waiting) = waiting {
@@ -278,12 +288,14 @@ impl Protocol for RespService {
             held: VecDeque::new(),
             held_bytes: 0,
             listed: false,
+            in_doubt: false,
             stalled: false,
             close_after: false,
         }
     }
 
     fn receive(&mut self, link: &mut Link<'_>, connection: &mut Connection, input: &[u8]) -> usize {
+        self.failed |= self.store.health().is_err();
         let used = self.run(link, connection, input);
         if connection.waiting.is_some() && used < input.len() {
             // Not before: a paused connection's end is noticed only when it is read again.
@@ -341,6 +353,7 @@ impl Protocol for RespService {
                 self.answered(&mut link, connection);
             }
         }
+        self.judge_again(links);
         self.deliver(links);
         self.settle(links);
         if self.commands > 0 {

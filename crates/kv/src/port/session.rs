@@ -46,6 +46,12 @@ pub(crate) struct Session {
     channels: BTreeSet<Vec<u8>>,
     patterns: BTreeSet<Vec<u8>>,
     principal: Option<Principal>,
+    /// What it presented, to be asked about again.
+    presented: Option<Bytes>,
+    /// The authenticator's when it was last asked.
+    generation: u64,
+    /// The log has failed: what would touch data is refused.
+    pub(crate) log_failed: bool,
     clock: Arc<dyn Clock>,
     pub(crate) shared: Arc<Lobby>,
 }
@@ -91,7 +97,10 @@ impl Session {
             watched: None,
             channels: BTreeSet::new(),
             patterns: BTreeSet::new(),
+            generation: shared.authenticator.generation(),
             principal: Self::stranger(&shared),
+            presented: None,
+            log_failed: false,
             clock: store.inner.clock.clone(),
             shared,
         }
@@ -271,6 +280,7 @@ impl Session {
         self.database = 0;
         self.name.clear();
         self.principal = Self::stranger(&self.shared);
+        self.presented = None;
         self.forget_transaction();
     }
 }

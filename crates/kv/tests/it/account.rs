@@ -2,16 +2,17 @@
 
 use crate::port::{Client, Rig};
 use quintet_core::{
-    Clock,
-    auth::{FakeAuthenticator, Principal},
+    Clock, ErrorKind, Result,
+    auth::{Authenticator, FakeAuthenticator, Principal},
     fake::ManualClock,
 };
 use quintet_kv::port::PortConfig;
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering::SeqCst},
+        Arc, Mutex,
+        atomic::{AtomicU8, AtomicU64, Ordering::SeqCst},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -255,3 +256,63 @@ fn a_token_that_is_renewed_goes_on() {
     client.expect("_\r\n");
     rig.stop();
 }
+
+/// Accepts two tokens until one of them is taken back.
+struct Changing {
+    generation: AtomicU64,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Authenticator for Changing {
+    fn authenticate(&self, token: Option<&str>) -> Result<Principal> {
+        match token {
+            Some("kept") => Ok(Principal::admin()),
+            Some("taken") if self.generation() == 0 => Ok(Principal::admin()),
+            _ => Err(ErrorKind::Unauthenticated.into()),
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(SeqCst)
+    }
+
+    fn on_change(&self, waker: Waker) {
+        self.wakers.lock().unwrap().push(waker);
+    }
+}
+
+#[test]
+fn a_token_that_is_taken_back_ends_what_it_opened_and_no_other() {
+    let tokens = Arc::new(Changing {
+        generation: AtomicU64::new(0),
+        wakers: Mutex::default(),
+    });
+    let rig = Rig::with(&PortConfig {
+        authenticator: tokens.clone(),
+        ..PortConfig::default()
+    });
+    let subscribed = "+OK\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";
+    let (mut taken, mut kept) = (rig.client(), rig.client());
+    let (mut waiter, mut taken_listener, mut kept_listener) = (rig.client(), rig.client(), rig.client());
+    taken.ask("AUTH taken\r\nSET k 1", "+OK\r\n+OK\r\n");
+    kept.ask("AUTH kept\r\nSET k 2", "+OK\r\n+OK\r\n");
+    taken_listener.ask("AUTH taken\r\nSUBSCRIBE c", subscribed);
+    kept_listener.ask("AUTH kept\r\nSUBSCRIBE c", subscribed);
+    waiter.ask("AUTH taken", "+OK\r\n");
+    waiter.send("BLPOP list 0");
+    rig.until_waiting(1);
+    tokens.generation.store(1, SeqCst);
+    for waker in tokens.wakers.lock().unwrap().iter() {
+        waker.wake_by_ref();
+    }
+    // Those who only listen hear of it at once, the others with their next command.
+    waiter.expect(REVOKED);
+    taken_listener.expect(REVOKED);
+    is_ended(taken_listener);
+    taken.ask("SET k 3", NOAUTH);
+    kept.ask("GET k\r\nPUBLISH c m", "$1\r\n2\r\n:1\r\n");
+    kept_listener.expect("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n");
+    rig.stop();
+}
+
+const REVOKED: &str = "-NOAUTH Authentication required: the token is not accepted any more.\r\n";

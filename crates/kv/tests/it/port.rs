@@ -5,7 +5,7 @@ use quintet_kv::{
     Config, Store,
     port::{self, PortConfig, command_table},
 };
-use quintet_log::MemDirectory;
+use quintet_log::{Directory, Fault, FaultDirectory, MemDirectory};
 use quintet_net::Port;
 use std::{
     io::{Read, Write},
@@ -32,12 +32,16 @@ impl Rig {
         Self::over(Store::in_memory_with(config, Arc::new(SystemClock)).unwrap())
     }
 
-    fn durable(directory: &MemDirectory, durability: Durability) -> Self {
+    fn on_disk(directory: Arc<dyn Directory>, durability: Durability) -> Self {
         let config = Config {
             drop_empty: true,
             ..crate::conformance::config(durability)
         };
-        Self::over(Store::open(config, Arc::new(directory.clone()), Arc::new(SystemClock)).unwrap())
+        Self::over(Store::open(config, directory, Arc::new(SystemClock)).unwrap())
+    }
+
+    fn durable(directory: &MemDirectory, durability: Durability) -> Self {
+        Self::on_disk(Arc::new(directory.clone()), durability)
     }
 
     /// In memory, behind a port with these settings.
@@ -501,4 +505,35 @@ fn hostile_input_costs_only_its_connection() {
     }
     good.ask("PING", "+PONG\r\n");
     rig.stop();
+}
+
+#[test]
+fn a_log_that_has_failed_is_an_error_and_not_the_end_of_every_connection() {
+    for durability in [Durability::Full, Durability::Interval] {
+        let disk = FaultDirectory::new(Arc::new(MemDirectory::new()));
+        let rig = Rig::on_disk(Arc::new(disk.clone()), durability);
+        let mut idle = rig.client();
+        idle.ask("SET k 1\r\nGET k", "+OK\r\n$1\r\n1\r\n");
+        // What is safe is on the disk, so that nothing is in doubt but what comes now.
+        rig.store.sync().unwrap();
+        disk.fail_from(0, Fault::Io);
+        let mut unlucky = rig.client();
+        unlucky.send("SET k 2");
+        let deadline = Instant::now() + LONG;
+        while rig.store.health().is_ok() {
+            assert!(Instant::now() < deadline, "{durability}: the log does not fail");
+            unlucky.0.write_all(b"SET k 2\r\n").ok();
+        }
+        for mut client in [idle, rig.client()] {
+            client.ask("PING", "+PONG\r\n");
+            client.ask("SET k 3", "-MISCONF ");
+            client.skip(1);
+            client.ask("MULTI\r\nSET k 4", "+OK\r\n-MISCONF ");
+            client.skip(1);
+            client.ask("EXEC", "-EXECABORT ");
+            client.skip(1);
+            client.ask("PING", "+PONG\r\n");
+        }
+        drop(rig);
+    }
 }

@@ -121,6 +121,40 @@ pub fn lengths_and_space(directory: &dyn Directory) {
     fine("sync", file.sync_data());
 }
 
+/// What is left out as zeros is zeros, and every other byte is found.
+///
+/// # Panics
+/// When the clause does not hold.
+pub fn stretches_of_zeros(directory: &dyn Directory) {
+    let file = fine("create", directory.open("a", OpenMode::Create));
+    assert_eq!(fine("look in an empty file", file.next_data(0)), None);
+    fine("allocate", file.allocate(0, 1 << 20));
+    let written = [5, 300_000, 300_001, 800_000];
+    for offset in written {
+        fine("write", file.write_at(&[7], offset));
+    }
+    fine("punch", file.punch_hole(5, 1));
+    let check = |from: u64, to: u64| {
+        assert!(from <= to, "{to} comes before {from}");
+        let mut skipped = vec![9; (to - from) as usize];
+        fine("read", file.read_exact_at(&mut skipped, from));
+        let lost = skipped.iter().position(|byte| *byte != 0);
+        assert_eq!(lost, None, "{from} to {to} was left out");
+    };
+    for is_synced in [false, true] {
+        let mut at = 0;
+        while let Some(data) = fine("look", file.next_data(at)) {
+            check(at, data);
+            // As whoever asks seldom would: in the middle of what is there.
+            at = data + 100;
+        }
+        check(at.min(1 << 20), 1 << 20);
+        assert!(at > 800_000, "{is_synced}: the last byte is not found, {at}");
+        fine("sync", file.sync_data());
+    }
+    assert_eq!(fine("look behind the end", file.next_data(1 << 20)), None);
+}
+
 /// A rename replaces its target, a removal frees the name, open handles stay usable, the list is sorted.
 ///
 /// # Panics
@@ -167,7 +201,7 @@ macro_rules! directory_clauses {
         mod $name {
             use super::*;
             $crate::directory_clauses!(@each $run;
-                open_modes names_stay_inside positioned_reads_and_writes lengths_and_space entries);
+                open_modes names_stay_inside positioned_reads_and_writes lengths_and_space stretches_of_zeros entries);
         }
     };
     (@each $run:expr; $($clause:ident)*) => {

@@ -350,6 +350,10 @@ impl File for CrashFile {
         self.change(Change::Punch { offset, len }, |file| file.punch_hole(offset, len))
     }
 
+    fn next_data(&self, offset: u64) -> Result<Option<u64>> {
+        self.inner.next_data(offset)
+    }
+
     fn name(&self) -> &str {
         self.inner.name()
     }

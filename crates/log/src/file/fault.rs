@@ -212,6 +212,10 @@ impl File for FaultFile {
         self.run("punch hole in", offset, || self.inner.punch_hole(offset, len))
     }
 
+    fn next_data(&self, offset: u64) -> Result<Option<u64>> {
+        self.run("look for data in", offset, || self.inner.next_data(offset))
+    }
+
     fn name(&self) -> &str {
         self.inner.name()
     }

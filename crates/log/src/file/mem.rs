@@ -199,6 +199,14 @@ impl File for MemFile {
         Ok(())
     }
 
+    fn next_data(&self, offset: u64) -> Result<Option<u64>> {
+        let bytes = self.read();
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let data = bytes[from..].iter().position(|byte| *byte != 0);
+        // As file systems answer: by pages.
+        Ok(data.map(|data| ((from + data) as u64 & !4095).max(offset)))
+    }
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -244,6 +252,10 @@ impl File for ReadOnly {
 
     fn punch_hole(&self, _: u64, _: u64) -> Result<()> {
         self.refuse()
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<u64>> {
+        self.0.next_data(offset)
     }
 
     fn name(&self) -> &str {

@@ -159,6 +159,16 @@ pub trait File: Send + Sync {
     /// What the system answers.
     fn punch_hole(&self, offset: u64, len: u64) -> Result<()>;
 
+    /// Where the next stretch begins, at `offset` or after it, that may hold anything but zeros; `None` = all that follows, up
+    /// to the end of the file, reads as zeros. So that what was reserved and never written need not be read. Any answer
+    /// before that place is right too, as the default's: `offset` itself.
+    ///
+    /// # Errors
+    /// What the system answers.
+    fn next_data(&self, offset: u64) -> Result<Option<u64>> {
+        Ok((offset < self.len()?).then_some(offset))
+    }
+
     /// The file's name, for error messages.
     fn name(&self) -> &str;
 

@@ -2,7 +2,10 @@
 
 use super::{Claim, ClaimGuard, Directory, File, OpenMode, check_name, io_error, write_zeros};
 use quintet_core::{Error, ErrorKind, Result};
-use rustix::{fs::FallocateFlags, io::Errno};
+use rustix::{
+    fs::{FallocateFlags, SeekFrom},
+    io::Errno,
+};
 use std::{
     fs,
     io::ErrorKind as Os,
@@ -217,6 +220,16 @@ impl File for OsFile {
             return Ok(());
         }
         write_zeros(self, offset, len)
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<u64>> {
+        // Moves the handle's own position, which nothing here goes by.
+        match rustix::fs::seek(&self.file, SeekFrom::Data(offset)) {
+            Ok(data) => Ok(Some(data)),
+            Err(Errno::NXIO) => Ok(None),
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok((offset < self.len()?).then_some(offset)),
+            Err(errno) => Err(self.failed("look for data in", offset)(errno.into())),
+        }
     }
 
     fn name(&self) -> &str {

@@ -2,7 +2,8 @@
 
 use crate::support::{Records, expect_run, open, record, small};
 use quintet_core::{Durability, ErrorKind, Result, Seq};
-use quintet_log::{Contents, Directory, MemDirectory, read};
+use quintet_log::{Contents, Directory, FaultDirectory, LogConfig, MemDirectory, read};
+use std::sync::Arc;
 
 fn read_all(directory: &MemDirectory) -> Result<(Contents, Records)> {
     let mut records = Vec::new();
@@ -136,6 +137,51 @@ fn a_kill_without_a_power_cut_loses_nothing_written_and_a_later_power_cut_neithe
         expect_run(&records, 1, 1);
     }
     drop((log, again));
+}
+
+/// One large segment, each record synced on its own, as a killed process leaves it.
+fn roomy() -> MemDirectory {
+    let directory = MemDirectory::new();
+    let config = LogConfig {
+        segment_bytes: 32 << 20,
+        zero_fill: false,
+        ..small(Durability::Full)
+    };
+    let (log, ..) = open(&directory, config, Seq::ZERO).unwrap();
+    for number in 1..=200 {
+        log.append(&record(number)).unwrap();
+        log.wait_durable(Seq(number), None).unwrap();
+    }
+    let killed = directory.fork();
+    drop(log);
+    killed
+}
+
+#[test]
+fn what_was_reserved_and_never_written_is_not_read() {
+    let watched = FaultDirectory::new(Arc::new(roomy()));
+    let contents = read(&watched, Seq::ZERO, &mut |_, _| Ok(())).unwrap();
+    assert_eq!((contents.records, contents.torn_tail_bytes), (200, 0));
+    let operations = watched.operations();
+    assert!(operations < 20, "{operations} for 24 KiB in a segment of 32 MiB");
+}
+
+#[test]
+fn records_behind_a_stretch_of_zeros_prove_damage_wherever_they_lie() {
+    let roomy = roomy();
+    let names = roomy.list().unwrap();
+    let name = names.iter().find(|name| name.ends_with(".log")).unwrap();
+    let mut bytes = roomy.bytes(name).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() & !7;
+    // The last groups come to lie far behind, as if all between them were lost.
+    let (from, to) = (end - 2000, 20 << 20);
+    bytes.copy_within(from..from + 2008, to);
+    bytes[8192..from + 2008].fill(0);
+    let damaged = roomy.fork();
+    damaged.insert(name, bytes);
+    let error = read_all(&damaged).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+    assert!(error.to_string().contains("to be durable"), "{error}");
 }
 
 /// Written by format version 1 (`examples/write_fixtures.rs`); never to be written again.

@@ -19,7 +19,14 @@ use quintet_core::{
 };
 use serde_json::{Map, Value as Json};
 use std::{
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
+    task::Waker,
     time::{Duration, UNIX_EPOCH},
 };
 use tokio::sync::watch;
@@ -84,6 +91,10 @@ pub(crate) struct Tokens {
     keys: ArcSwap<Keys>,
     /// Counts how often the keys were read again; who keeps a stream open waits for it.
     changes: watch::Sender<u64>,
+    /// The same, for who only looks.
+    generation: AtomicU64,
+    /// One of each thread of the ports that are no tasks.
+    wakers: Mutex<Vec<Waker>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -118,6 +129,8 @@ impl Tokens {
             settings,
             keys: ArcSwap::from_pointee(keys),
             changes: watch::Sender::new(0),
+            generation: AtomicU64::new(0),
+            wakers: Mutex::default(),
             clock,
         })
     }
@@ -128,6 +141,9 @@ impl Tokens {
     /// As [`open`](Self::open).
     pub(crate) fn reload(&self) -> Result<(), Failure> {
         self.keys.store(Arc::new(Keys::read(&self.settings)?));
+        self.generation.fetch_add(1, Release);
+        let wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        wakers.iter().for_each(Waker::wake_by_ref);
         self.changes.send_modify(|count| *count += 1);
         Ok(())
     }
@@ -232,6 +248,17 @@ impl Tokens {
 }
 
 impl Authenticator for Tokens {
+    fn generation(&self) -> u64 {
+        self.generation.load(Acquire)
+    }
+
+    fn on_change(&self, waker: Waker) {
+        self.wakers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(waker);
+    }
+
     fn check_site(&self, host: Option<&str>, origin: Option<&str>) -> Result<()> {
         match self.settings.mode {
             Mode::Off => self.settings.site.check(host, origin),

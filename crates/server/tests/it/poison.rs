@@ -33,7 +33,8 @@ fn shim(dir: &Path) -> PathBuf {
     library
 }
 
-/// The status of one write to an engine; `None` = there was no answer, as the Redis port does it when nobody knows one.
+/// The status of one write to an engine; `None` = there was no answer, as the Redis port does it for what was on its way when
+/// the disk failed.
 fn write(server: &Server, engine: &str, number: usize) -> Option<u16> {
     match engine {
         "blocks" => {
@@ -70,11 +71,7 @@ fn an_engine_whose_disk_fails_takes_no_other_with_it() {
     let library = shim(dir.path());
     for engine in ENGINES {
         let data = dir.path().join(engine);
-        // A write to the file of blocks that fails costs that one block; the log is what an engine lives by.
-        let place = match engine {
-            "blocks" => "/blocks/segment".to_owned(),
-            _ => format!("/{engine}/"),
-        };
+        let place = format!("/{engine}/");
         let now = dir.path().join(format!("{engine}-fails"));
         let mut command = quintet(&[
             "serve",
@@ -119,6 +116,8 @@ fn an_engine_whose_disk_fails_takes_no_other_with_it() {
                 );
             }
         }
+        // Whoever comes now is told so.
+        assert_eq!(write(&server, engine, MOST_WRITES), Some(503), "{engine}");
         let states = states(&server);
         for other in ENGINES.into_iter().filter(|other| *other != engine) {
             assert_eq!(states[other]["state"], "ready", "beside {engine}: {states}");

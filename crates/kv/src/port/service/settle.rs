@@ -2,7 +2,19 @@
 
 use super::{Connection, RespService};
 use quintet_core::Commit;
-use quintet_net::{Link, Links};
+use quintet_net::{ConnectionId, Link, Links};
+use std::collections::VecDeque;
+
+type Pending = VecDeque<(u64, ConnectionId)>;
+
+impl Connection {
+    /// Keeps an answer until the log has reached `at`.
+    fn put_aside(&mut self, at: u64, bytes: Vec<u8>, pending: &mut Pending, id: ConnectionId) {
+        self.held_bytes += bytes.len() as u64;
+        self.held.push_back((at, bytes));
+        pending.push_back((at, id));
+    }
+}
 
 impl RespService {
     /// Sends what was answered, or puts it aside until it is committed.
@@ -14,9 +26,12 @@ impl RespService {
             connection.reply.bytes.clear();
             connection.reply.bytes.shrink_to(64 << 10);
             self.close_if_done(link, connection);
-        } else if !connection.listed {
-            connection.listed = true;
-            self.unsettled.push(link.id());
+        } else {
+            connection.in_doubt |= !self.failed;
+            if !connection.listed {
+                connection.listed = true;
+                self.unsettled.push(link.id());
+            }
         }
     }
 
@@ -41,11 +56,13 @@ impl RespService {
         let Some(log) = &self.store.inner.log else { return };
         if !unsettled.is_empty() {
             let commit = log.commit();
+            self.failed |= commit.is_err();
             for id in unsettled {
                 let Some((mut link, connection)) = links.get(id) else {
                     continue;
                 };
                 connection.listed = false;
+                let in_doubt = std::mem::take(&mut connection.in_doubt);
                 let bytes = std::mem::take(&mut connection.reply.bytes);
                 match commit {
                     Ok(Commit::Done) if connection.held.is_empty() => link.write(&bytes),
@@ -55,12 +72,13 @@ impl RespService {
                         } else {
                             0
                         };
-                        connection.held_bytes += bytes.len() as u64;
-                        connection.held.push_back((at, bytes));
-                        self.pending.push_back((at, id));
+                        connection.put_aside(at, bytes, &mut self.pending, id);
                     }
                     // What was in flight may or may not be stored: no answer is the only true one.
-                    Err(_) => link.abort(),
+                    Err(_) if in_doubt => link.abort(),
+                    // Refusals, and reads of what is safe.
+                    Err(_) if connection.held.is_empty() => link.write(&bytes),
+                    Err(_) => connection.put_aside(0, bytes, &mut self.pending, id),
                 }
                 self.close_if_done(&mut link, connection);
                 self.go_on(&mut link, connection);
@@ -71,16 +89,19 @@ impl RespService {
 
     fn release(&mut self, links: &mut Links<'_, Connection>) {
         let Some(log) = &self.store.inner.log else { return };
-        let durable = log.durable().map(|seq| seq.0);
+        self.failed |= log.durable().is_err();
+        // What is safe may be told even when the log takes no more.
+        let durable = log.acknowledged().0;
         while let Some((at, id)) = self.pending.front().copied() {
-            if durable.as_ref().is_ok_and(|durable| at > *durable) {
+            let is_safe = at <= durable;
+            if !is_safe && !self.failed {
                 break;
             }
             self.pending.pop_front();
             let Some((mut link, connection)) = links.get(id) else {
                 continue;
             };
-            if durable.is_err() {
+            if !is_safe {
                 link.abort();
                 continue;
             }

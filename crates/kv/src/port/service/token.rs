@@ -1,15 +1,17 @@
 //! The end of a token on a connection that hears of things without asking: a subscription, a command that blocks.
 //!
 //! Every other command is judged when it comes ([`Session::admit`](crate::port::session::Session::admit)). Who only listens
-//! would never be judged again, so the loop looks at the moment at which the token ends, and before it passes a message on.
+//! would never be judged again, so the loop looks at the moment at which the token ends, before it passes a message on, and
+//! when tokens may have been taken back.
 
 use super::{Connection, RespService};
-use quintet_net::Link;
+use quintet_net::{Link, Links};
 use std::time::Duration;
 
 /// The longest that is waited for a token's end in one go: the time of day may be set meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const EXPIRED: &str = "NOAUTH Authentication required: the token has expired.";
+const REVOKED: &str = "NOAUTH Authentication required: the token is not accepted any more.";
 
 impl Connection {
     fn listens(&self) -> bool {
@@ -39,6 +41,29 @@ impl Connection {
 }
 
 impl RespService {
+    /// Looks at every connection that listens once what is accepted may have changed.
+    pub(super) fn judge_again(&mut self, links: &mut Links<'_, Connection>) {
+        let generation = self.shared.authenticator.generation();
+        if generation == self.generation {
+            return;
+        }
+        self.generation = generation;
+        let ids: Vec<_> = {
+            let clients = self.shared.clients();
+            let own = clients.values().filter(|client| client.worker == self.worker);
+            own.map(|client| client.id).collect()
+        };
+        for id in ids {
+            let Some((mut link, connection)) = links.get(id) else {
+                continue;
+            };
+            connection.session.ask_again();
+            if connection.has_outlived_its_token() {
+                self.end_of_token(&mut link, connection);
+            }
+        }
+    }
+
     /// Ends what a connection still hears of with a token that has ended: a wait is answered with an error, a subscription
     /// ends with the connection.
     pub(super) fn end_of_token(&mut self, link: &mut Link<'_>, connection: &mut Connection) {
@@ -52,7 +77,8 @@ impl RespService {
             self.answered(link, connection);
         }
         if connection.waiting.take().is_some() || ends {
-            connection.reply.error(EXPIRED);
+            let is_revoked = connection.session.is_revoked();
+            connection.reply.error(if is_revoked { REVOKED } else { EXPIRED });
         }
         if ends {
             // It hears of nothing more, and is not looked at again, while the rest is sent.

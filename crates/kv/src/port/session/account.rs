@@ -15,10 +15,11 @@ const NO_PASSWORD: &str = "ERR AUTH <password> called without any password confi
 
 impl Session {
     /// Whether the connection may run a command now.
-    pub(crate) fn admit(&self, command: &Command) -> Result<(), Fail> {
+    pub(crate) fn admit(&mut self, command: &Command) -> Result<(), Fail> {
         if command.access == Access::Open {
             return Ok(());
         }
+        self.ask_again();
         let Some(principal) = &self.principal else {
             return Err(fail(NOBODY));
         };
@@ -40,8 +41,29 @@ impl Session {
         ))
     }
 
+    /// Whether its token was taken back.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.principal.is_none() && self.presented.is_some()
+    }
+
+    /// Asks who presents its token if that may have changed: a token that was taken back, or stands for less.
+    pub(crate) fn ask_again(&mut self) {
+        let generation = self.shared.authenticator.generation();
+        if generation == self.generation {
+            return;
+        }
+        self.generation = generation;
+        self.principal = match &self.presented {
+            Some(token) => self.shared.authenticate(Some(token)).ok(),
+            None => Self::stranger(&self.shared),
+        };
+    }
+
     /// How long the principal stays valid: zero = not any more, `None` = for ever.
     pub(crate) fn time_left(&self) -> Option<Duration> {
+        if self.is_revoked() {
+            return Some(Duration::ZERO);
+        }
         let expires = self.principal.as_ref()?.expires()?;
         Some(expires.duration_since(self.wall()).unwrap_or_default())
     }
@@ -63,6 +85,7 @@ impl Session {
                 Err(fail(WRONG))
             };
         }
+        let generation = self.shared.authenticator.generation();
         let principal = self
             .shared
             .authenticate(Some(password))
@@ -72,6 +95,8 @@ impl Session {
             return Err(fail(WRONG));
         }
         self.principal = Some(principal);
+        self.presented = Some(password.clone());
+        self.generation = generation;
         Ok(())
     }
 
