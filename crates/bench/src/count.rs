@@ -2,16 +2,21 @@
 //!
 //! A path is run twice under callgrind, once for longer; the difference is what the extra calls took, so neither start nor
 //! set-up counts. Budgets are kept per CPU class, because the machine code differs: `crates/bench/budgets.json`.
+//!
+//! Tables are seeded by time, addresses and the system's randomness, which moves a count by a tenth. So the watched program
+//! gets equal time and no randomness by a preloaded shim, and the same environment wherever it lies: then every run counts
+//! the same.
 
 use crate::paths::PATHS;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     collections::BTreeMap,
     env, fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
+const SHIM: &str = include_str!("../shim/still.c");
 /// How far from its budget a path may be, either way.
 const TOLERANCE: f64 = 0.02;
 const SHORT: u64 = 2_000;
@@ -73,9 +78,11 @@ pub fn run(file: &Path, accept: bool) -> Result<String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Budgets::new(),
         Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
     };
+    let place = tempfile::tempdir()?;
+    let still = shim(place.path())?;
     let mut counted = BTreeMap::new();
     for path in &PATHS {
-        counted.insert(path.name.to_owned(), count(path.name)?);
+        counted.insert(path.name.to_owned(), count(path.name, &still)?);
     }
     if accept {
         let lines: Vec<String> = counted
@@ -125,18 +132,40 @@ fn judge(class: &str, budgets: &BTreeMap<String, f64>, counted: &BTreeMap<String
     )
 }
 
+/// Builds what is preloaded; the workspace needs a C compiler anyway.
+fn shim(dir: &Path) -> Result<PathBuf> {
+    let (source, library) = (dir.join("still.c"), dir.join("still.so"));
+    fs::write(&source, SHIM)?;
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let mut compile = Command::new(compiler);
+    compile.args(["-O1", "-shared", "-fPIC", "-o"]).arg(&library);
+    let done = compile.arg(&source).output().context("no C compiler")?;
+    let text = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "the shim does not build: {text}");
+    Ok(library)
+}
+
 /// Instructions of one call.
-fn count(name: &str) -> Result<f64> {
-    let (short, long) = (collected(name, SHORT)?, collected(name, LONG)?);
+fn count(name: &str, still: &Path) -> Result<f64> {
+    let (short, long) = (collected(name, SHORT, still)?, collected(name, LONG, still)?);
     let per_call = long.saturating_sub(short) as f64 / (LONG - SHORT) as f64;
     Ok((per_call * 10.0).round() / 10.0)
 }
 
-fn collected(name: &str, times: u64) -> Result<u64> {
+fn collected(name: &str, times: u64, still: &Path) -> Result<u64> {
+    let program = env::current_exe()?;
+    let (Some(folder), Some(file)) = (program.parent(), program.file_name()) else {
+        bail!("{} has no folder", program.display());
+    };
+    // What lies on the program's stack before it starts is the same wherever the workspace is, and for every count.
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(env::current_exe()?)
-        .args(["path", name, &times.to_string()])
+        .arg(Path::new(".").join(file))
+        .args(["path", name, &format!("{times:08}")])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", env::var_os("PATH").unwrap_or_default())
+        .env("LD_PRELOAD", still)
         .stdin(Stdio::null())
         .output()
         .context("valgrind is not installed: instructions cannot be counted")?;

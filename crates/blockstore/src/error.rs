@@ -143,7 +143,7 @@ pub enum BlockError {
         fault: String,
     },
     /// A flush or commit failed: the durable state is unknown and writes are refused until the store is reopened.
-    #[error("an earlier flush failed, writes are refused until the store is reopened")]
+    #[error("an earlier write or flush failed, writes are refused until the store is reopened")]
     Poisoned,
     /// The store or its controller is closed.
     #[error("the store is closed")]

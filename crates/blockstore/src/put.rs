@@ -51,8 +51,13 @@ impl Put {
         }
         let offset_bytes = self.offset_bytes + self.written_bytes;
         if let Err(error) = self.file.write_at(bytes, offset_bytes) {
+            let was_poisoned = self.home.depot.is_alarmed();
             self.home.depot.raise_alarm(&error);
-            return Err(error);
+            return Err(if was_poisoned {
+                BlockError::Poisoned.into()
+            } else {
+                error
+            });
         }
         self.written_bytes = after;
         Ok(())

@@ -306,13 +306,14 @@ fn a_write_that_the_disk_refuses_poisons_the_store_and_a_full_disk_does_not() {
     assert_eq!(store.put(&body(2, 100)).unwrap_err().kind(), ErrorKind::Full);
     let room_again = store.put(&body(2, 100)).unwrap();
     assert!(!store.stats().poisoned);
-    disk.fail_nth(0, Fault::Io);
+    disk.fail_from(0, Fault::Io);
     assert_eq!(store.put(&body(3, 100)).unwrap_err().kind(), ErrorKind::Io);
     until("the store to say so, though nobody writes", || {
         store.stats().poisoned
     });
     assert_eq!(store.put(&body(4, 100)).unwrap_err().kind(), ErrorKind::Poisoned);
     assert_eq!(store.delete(&kept).unwrap_err().kind(), ErrorKind::Poisoned);
+    disk.heal();
     assert!(store.get(&kept).unwrap().is_some() && store.get(&room_again).unwrap().is_some());
     drop(store);
     let store = open();
