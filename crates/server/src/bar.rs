@@ -24,7 +24,7 @@ impl Bar {
     }
 
     fn with(verb: &'static str, template: &str) -> Self {
-        let bar = ProgressBar::new(0).with_message(verb);
+        let bar = ProgressBar::new(0).with_message(verb).with_prefix("0 B");
         // The template is a constant; were it wrong, the plain bar would do.
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),

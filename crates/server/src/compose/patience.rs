@@ -4,8 +4,9 @@
 //! is an estimate: the bytes that this process has read so far, of those in the logs and snapshots that it found.
 
 use crate::{bar::Bar, size::ByteSize};
+use rustix::{fs::SeekFrom, io::Errno};
 use std::{
-    fs,
+    fs, io,
     path::Path,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -55,6 +56,20 @@ pub(super) fn patiently<R>(
     })
 }
 
+/// The bytes of a file that are not in holes: what was reserved and never written is not read.
+fn written_bytes(path: &Path) -> io::Result<u64> {
+    let file = fs::File::open(path)?;
+    let (mut written, mut at) = (0, 0);
+    loop {
+        let data = match rustix::fs::seek(&file, SeekFrom::Data(at)) {
+            Err(Errno::NXIO) => return Ok(written),
+            found => found?,
+        };
+        at = rustix::fs::seek(&file, SeekFrom::Hole(data))?;
+        written += at.saturating_sub(data);
+    }
+}
+
 /// The bytes of logs and snapshots below a folder.
 fn kept_bytes(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else {
@@ -67,7 +82,7 @@ fn kept_bytes(folder: &Path) -> u64 {
             .is_some_and(|extension| extension == "log" || extension == "snapshot");
         match entry.metadata() {
             Ok(found) if found.is_dir() => kept_bytes(&path),
-            Ok(found) if is_read => found.len(),
+            Ok(found) if is_read => written_bytes(&path).unwrap_or(found.len()),
             _ => 0,
         }
     });
@@ -94,6 +109,9 @@ mod tests {
             fs::write(inner.join(name), vec![1; len]).expect("written");
         }
         assert_eq!(kept_bytes(dir.path()), 4300);
+        let spare = fs::File::create(inner.join("segment-2.log")).expect("made");
+        spare.set_len(1 << 20).expect("a hole");
+        assert_eq!(kept_bytes(dir.path()), 4300, "what was never written is not read");
         let before = read_bytes();
         fs::read(inner.join("segment-1.log")).expect("read");
         assert!(read_bytes() >= before + 4000);
