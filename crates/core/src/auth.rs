@@ -298,44 +298,7 @@ pub fn same_secret(a: &[u8], b: &[u8]) -> bool {
 pub use fake::FakeAuthenticator;
 
 #[cfg(any(test, feature = "fake"))]
-mod fake {
-    use super::{Authenticator, Principal};
-    use crate::{Error, ErrorKind, Result};
-    use std::collections::HashMap;
-
-    /// A table of tokens, for tests of a port: what is not in it is refused.
-    #[derive(Clone, Debug, Default)]
-    pub struct FakeAuthenticator {
-        nothing: Option<Principal>,
-        tokens: HashMap<String, Principal>,
-    }
-
-    impl FakeAuthenticator {
-        /// Who a client is that presents nothing; without this call, nothing presented is refused.
-        #[must_use]
-        pub fn nothing_is(mut self, principal: Principal) -> Self {
-            self.nothing = Some(principal);
-            self
-        }
-
-        /// Who the bearer of `token` is.
-        #[must_use]
-        pub fn token_is(mut self, token: impl Into<String>, principal: Principal) -> Self {
-            self.tokens.insert(token.into(), principal);
-            self
-        }
-    }
-
-    impl Authenticator for FakeAuthenticator {
-        fn authenticate(&self, token: Option<&str>) -> Result<Principal> {
-            let known = match token {
-                None => self.nothing.clone(),
-                Some(token) => self.tokens.get(token).cloned(),
-            };
-            known.ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the token is not known"))
-        }
-    }
-}
+mod fake;
 
 #[cfg(test)]
 mod tests {
