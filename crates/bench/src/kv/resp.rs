@@ -1,7 +1,7 @@
 //! The port beside redis-server: requests a second, processor time a request, memory a key.
 
 use super::{Effort, grid, process::Server};
-use crate::measure::{Samples, Subject, alternate, figures};
+use crate::measure::{Samples, Subject, alternate};
 use anyhow::{Context as _, Result, ensure};
 use std::{
     cell::RefCell,
@@ -11,6 +11,8 @@ use std::{
 };
 
 const DEPTHS: [usize; 3] = [1, 16, 64];
+/// Counts of keys whose memory is weighed.
+const TENTHS: [usize; 6] = [3, 4, 5, 6, 8, 10];
 const COLUMNS: [&str; 4] = ["SET, k/s", "GET, k/s", "SET, CPU µs", "GET, CPU µs"];
 
 /// One run of redis-benchmark: thousands of requests a second, and microseconds of the server's time for each.
@@ -108,15 +110,29 @@ pub(super) fn run(effort: &Effort) -> Result<Vec<String>> {
             tables.push(grid(&title, &COLUMNS, &samples));
         }
     }
-    let redis = Server::redis(false)?.context("redis-server has gone")?;
-    let rows = [
-        ("redis-server", weigh(&redis, effort.weighed)?),
-        (
-            "quintet-kv, 1 worker",
-            weigh(&Server::ours(false)?, effort.weighed)?,
-        ),
-    ];
-    let title = format!("bytes a key: {} keys of 16 bytes, values of 3", effort.weighed);
-    tables.push(figures(&title, &rows));
+    tables.push(memory(effort)?);
     Ok(tables)
+}
+
+/// What a key takes, at several counts, each in a new process.
+fn memory(effort: &Effort) -> Result<String> {
+    let weighed = |start: &dyn Fn() -> Result<Server>| -> Result<Vec<f64>> {
+        let tenths = TENTHS.iter();
+        tenths
+            .map(|tenths| weigh(&start()?, tenths * effort.weighed_tenth))
+            .collect()
+    };
+    let redis = weighed(&|| Server::redis(false)?.context("redis-server has gone"))?;
+    let ours = weighed(&|| Server::ours(false))?;
+    let rows = [("redis-server", redis), ("quintet-kv, 1 worker", ours)];
+    let subjects = rows
+        .into_iter()
+        .map(|(name, row)| Subject::several(name, move || row.clone()));
+    let title = format!(
+        "bytes a key of 16 bytes, values of 3; keys in units of {}",
+        effort.weighed_tenth
+    );
+    let columns = TENTHS.map(|tenths| tenths.to_string());
+    let columns = columns.each_ref().map(String::as_str);
+    Ok(grid(&title, &columns, &alternate(subjects.collect(), 1)))
 }
