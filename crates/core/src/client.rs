@@ -49,6 +49,12 @@ enum Waiting<M: Message> {
     Answered(Result<M::Reply>),
 }
 
+/// What became of a message.
+enum Sent<M: Message> {
+    Waits(RequestId),
+    Answered(Result<M::Reply>),
+}
+
 /// Reaps on the thread that rings.
 struct Reaper<M: Message> {
     shared: OnceLock<Weak<Shared<M>>>,
@@ -159,7 +165,8 @@ impl<M: Message> Shared<M> {
         }
     }
 
-    fn submit(&self, message: M, waker: &Waker) -> Result<RequestId> {
+    /// Sends a message; says under which id it is waited for, or what it was answered already.
+    fn submit(&self, message: M, waker: &Waker) -> Result<Sent<M>> {
         let mut state = self.lock();
         let (submitted, mut woken) = match state.worker.submit(message) {
             Err(PushError::Full(message)) => {
@@ -172,15 +179,21 @@ impl<M: Message> Shared<M> {
             PushError::Full(_) => Error::new(ErrorKind::Unavailable, "every credit is in use; try again"),
             PushError::Closed(_) => ErrorKind::Closed.into(),
         });
-        if let Ok(id) = &outcome {
-            state.waiting.insert(*id, Waiting::For(waker.clone()));
+        let sent = outcome.map(|id| {
+            state.waiting.insert(id, Waiting::For(waker.clone()));
             // A closed port answers the request when it is reaped.
             let _closed = state.worker.flush();
             woken.extend(self.reap_locked(&mut state));
-        }
+            if matches!(state.waiting.get(&id), Some(Waiting::Answered(_)))
+                && let Some(Waiting::Answered(result)) = state.waiting.remove(&id)
+            {
+                return Sent::Answered(result);
+            }
+            Sent::Waits(id)
+        });
         drop(state);
         woken.into_iter().for_each(Waker::wake);
-        outcome
+        sent
     }
 }
 
@@ -206,13 +219,15 @@ impl<M: Message + Unpin> Future for Call<M> {
             let Some(message) = message.take() else {
                 return Poll::Ready(Err(ErrorKind::Closed.into()));
             };
-            match this.shared.submit(message, cx.waker()) {
-                Ok(id) => this.stage = Stage::Sent(id),
-                Err(error) => {
-                    this.stage = Stage::Done;
-                    return Poll::Ready(Err(error));
+            this.stage = Stage::Done;
+            return match this.shared.submit(message, cx.waker()) {
+                Ok(Sent::Waits(id)) => {
+                    this.stage = Stage::Sent(id);
+                    Poll::Pending
                 }
-            }
+                Ok(Sent::Answered(result)) => Poll::Ready(result),
+                Err(error) => Poll::Ready(Err(error)),
+            };
         }
         let Stage::Sent(id) = this.stage else {
             return Poll::Ready(Err(Error::new(

@@ -1,58 +1,50 @@
-//! What one write does to the rows: checks, server values, leaves, index entries. Nothing here knows about commits.
+//! What one write does to the rows: server values, leaves, index entries. Nothing here knows about commits.
 //!
-//! Invariant: a leaf has nothing below it and no leaf above it. Called by the handler, on a stage of its own per message.
+//! Invariant: a leaf has nothing below it and no leaf above it. Only rows that differ from what is there are set, so the rest
+//! costs no page of the next commit. Called by the handler, on a stage of its own per message.
 
 use crate::{
-    Action, Config, Path, TreeError, View,
+    Config, Path, TreeError, View,
     index::{self, Indexes},
     path::key,
-    store::{LEAVES, Stage, long::Way},
-    value::{
-        canonical::{Rules, canonical},
-        scalar,
+    prepare::{self, Row, Target},
+    store::{
+        LEAVES, Stage,
+        long::{self, Way},
     },
+    value::canonical::canonical,
     view::{end_of, leaf_key},
 };
 use serde_json::Value;
+use std::ops::ControlFlow;
 
 /// One place and what is there afterwards.
 pub(crate) type Changed = (Path, Value);
 
-/// Applies `action` at `path` and says what changed, in the form in which it is stored.
+/// More rows than this are removed as a range, unseen.
+const REMOVED_SINGLY: usize = 256;
+
+/// Applies what was prepared and says what changed, in the form in which it is stored.
 pub(crate) fn apply(
     stage: &mut Stage<'_>,
     config: &Config,
     indexes: &Indexes,
     now_ms: u64,
-    path: &Path,
-    action: Action,
+    targets: Vec<Target>,
 ) -> Result<Vec<Changed>, TreeError> {
-    let targets = match action {
-        Action::Set(value) => vec![(path.clone(), value)],
-        Action::Update(changes) => targets(config, path, changes)?,
-    };
     let mut changed = Vec::with_capacity(targets.len());
-    for (target, value) in targets {
-        check_path(config, &target)?;
-        let value = {
-            let view = View::new(stage.base, config);
-            let rules = Rules {
-                names: config.names,
-                max_depth: config.max_depth,
-                max_text_bytes: config.max_text_bytes,
-                now_ms,
-                current: &|path| {
-                    Ok(match view.get_shallow(path, 0)? {
-                        Value::Number(number) => Some(number),
-                        _ => None,
-                    })
-                },
-            };
-            canonical(value, &target, &rules)?
+    for Target { path, value, rows } in targets {
+        let (value, rows) = match rows {
+            Some(rows) => (value, rows),
+            None => {
+                let value = resolved(stage, config, now_ms, &path, value)?;
+                let rows = prepare::rows(&path, &value);
+                (value, rows)
+            }
         };
-        let before = index::entries_touched(indexes, &View::new(&stage.rows(), config), &target)?;
-        set(stage, &target, &value)?;
-        let after = index::entries_touched(indexes, &View::new(&stage.rows(), config), &target)?;
+        let before = index::entries_touched(indexes, &View::new(&stage.rows(), config), &path)?;
+        replace(stage, &path, rows)?;
+        let after = index::entries_touched(indexes, &View::new(&stage.rows(), config), &path)?;
         index::replace(stage, before, after)?;
         if stage.set_bytes > config.max_write_bytes {
             return Err(TreeError::TooLarge {
@@ -61,101 +53,99 @@ pub(crate) fn apply(
                 max: config.max_write_bytes,
             });
         }
-        changed.push((target, value));
+        changed.push((path, value));
     }
     Ok(changed)
 }
 
-/// The places of an update, none of them within another.
-fn targets(config: &Config, path: &Path, changes: Vec<(Path, Value)>) -> Result<Vec<Changed>, TreeError> {
-    if changes.len() > config.max_update_paths {
-        return Err(TreeError::TooLarge {
-            what: "an update in paths",
-            len: changes.len() as u64,
-            max: config.max_update_paths as u64,
-        });
-    }
-    let mut targets = Vec::with_capacity(changes.len());
-    for (relative, value) in changes {
-        targets.push((path.join(&relative)?, value));
-    }
-    targets.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for pair in targets.windows(2) {
-        if let [(above, _), (below, _)] = pair
-            && below.is_within(above)
-        {
-            return Err(TreeError::Overlap {
-                path: above.clone(),
-                below: below.clone(),
-            });
-        }
-    }
-    Ok(targets)
+/// The form in which a document with server values is stored now.
+fn resolved(
+    stage: &Stage<'_>,
+    config: &Config,
+    now_ms: u64,
+    path: &Path,
+    value: Value,
+) -> Result<Value, TreeError> {
+    let view = View::new(stage.base, config);
+    let current = |path: &Path| {
+        Ok(match view.get_shallow(path, 0)? {
+            Value::Number(number) => Some(number),
+            _ => None,
+        })
+    };
+    canonical(value, path, &prepare::rules(config, now_ms, &current))
 }
 
-/// Checks the names and the depth of a place to write to.
-fn check_path(config: &Config, path: &Path) -> Result<(), TreeError> {
-    let mut depth = 0;
-    for name in path.names() {
-        config.names.check(&name)?;
-        depth += 1;
-    }
-    if depth > config.max_depth {
-        return Err(TreeError::TooDeep {
-            depth,
-            max: config.max_depth,
-        });
-    }
-    Ok(())
+/// How a document that is there differs from the one that comes instead.
+#[derive(Default)]
+struct Difference {
+    /// The leaf above the place, if there is one.
+    above: Option<Vec<u8>>,
+    /// Keys that are there and will not be.
+    removed: Vec<Vec<u8>>,
+    /// There are more of those: nothing else here counts.
+    is_wide: bool,
+    /// Which of the rows that come are there already.
+    same: Vec<usize>,
 }
 
-/// Replaces what is at `path`.
-fn set(stage: &mut Stage<'_>, path: &Path, value: &Value) -> Result<(), TreeError> {
+/// Replaces what is at `path` by these rows.
+fn replace(stage: &mut Stage<'_>, path: &Path, mut rows: Vec<Row>) -> Result<(), TreeError> {
     let node = leaf_key(path);
     let end = end_of(&node);
-    if !value.is_null()
-        && let Some(above) = stage.first(&[LEAVES], &node, Way::Down)?
-        && key::is_within(&node, &above)
-    {
-        // There is nothing between a leaf and what would be below it, so only the row before can be one.
+    let difference = compare(stage, &node, &end, &rows)?;
+    if difference.is_wide {
+        stage.delete_range(&node, &end)?;
+    } else {
+        for key in &difference.removed {
+            stage.delete(key)?;
+        }
+        for at in difference.same {
+            let (key, value) = &mut rows[at];
+            stage.set_bytes += (key.len() + value.len()) as u64;
+            key.clear();
+        }
+    }
+    if let Some(above) = difference.above {
         stage.delete(&above)?;
     }
-    if let Some(there) = stage.first(&node, &end, Way::Up)? {
-        if there == node && value.is_null() {
-            stage.delete(&node)?;
-        } else if there != node {
-            stage.delete_range(&node, &end)?;
-        } else if value.is_object() || value.is_array() {
-            stage.delete(&node)?;
-        }
-    }
-    let mut key = node;
-    put(stage, &mut key, value)
-}
-
-fn put(stage: &mut Stage<'_>, node: &mut Vec<u8>, value: &Value) -> Result<(), TreeError> {
-    let len = node.len();
-    match value {
-        Value::Null => {}
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                key::push(node, &index.to_string());
-                put(stage, node, item)?;
-                node.truncate(len);
-            }
-        }
-        Value::Object(map) => {
-            for (name, item) in map {
-                key::push(node, name);
-                put(stage, node, item)?;
-                node.truncate(len);
-            }
-        }
-        leaf => {
-            if let Some(bytes) = scalar::encode(leaf) {
-                stage.put(node, bytes)?;
-            }
-        }
+    // Those whose key was taken are there already.
+    for (key, value) in rows.into_iter().filter(|(key, _)| !key.is_empty()) {
+        stage.put(key, value)?;
     }
     Ok(())
+}
+
+/// Looks once, downwards, at what is at a place and at the row before it.
+fn compare(stage: &Stage<'_>, node: &[u8], end: &[u8], rows: &[Row]) -> Result<Difference, TreeError> {
+    let mut difference = Difference::default();
+    let mut left = rows.len();
+    let most = if rows.is_empty() { 1 } else { REMOVED_SINGLY };
+    let _stopped = long::scan(&stage.rows(), &[LEAVES], end, Way::Down, &mut |key, value| {
+        if key < node {
+            // There is nothing between a leaf and what would be below it, so only the row before can be one.
+            if !rows.is_empty() && key::is_within(node, key) {
+                difference.above = Some(key.to_vec());
+            }
+            return Ok(ControlFlow::Break(()));
+        }
+        while left > 0 && rows[left - 1].0.as_slice() > key {
+            left -= 1;
+        }
+        match left.checked_sub(1).map(|at| (at, &rows[at])) {
+            Some((at, (same, new))) if same == key => {
+                if new == value {
+                    difference.same.push(at);
+                }
+                left = at;
+            }
+            _ if difference.removed.len() < most => difference.removed.push(key.to_vec()),
+            _ => {
+                difference.is_wide = true;
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(difference)
 }

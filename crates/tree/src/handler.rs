@@ -5,11 +5,12 @@
 //! Run by core's `BatchController`.
 
 use crate::{
-    Action, Config, Path, TreeError, TreeMessage, TreeReply, View, Write, Written, edit,
+    Config, Path, TreeError, TreeMessage, TreeReply, View, Write, Written, edit,
     guard::{ReadAccess, WriteAccess},
     index::Indexes,
     inner::Inner,
     message::Reindex,
+    prepare::prepare,
     store::{
         Rows, SEQ_MARK, Stage,
         lmdb::Snapshot,
@@ -109,11 +110,13 @@ impl TreeHandler {
         }
         let Write {
             path,
-            action,
+            work,
             if_match,
             guard,
         } = write;
         let inner = &self.inner;
+        let is_update = work.is_update();
+        let targets = prepare(&inner.config, &path, work)?;
         let now_ms = inner.now_ms();
         let rows = Layered {
             base: base(&mut self.base, inner)?,
@@ -138,9 +141,8 @@ impl TreeHandler {
                 });
             }
         }
-        let update_at = matches!(action, Action::Update(_)).then(|| path.clone());
         let mut stage = Stage::new(&rows);
-        let changes = edit::apply(&mut stage, &inner.config, &inner.indexes(), now_ms, &path, action)?;
+        let changes = edit::apply(&mut stage, &inner.config, &inner.indexes(), now_ms, targets)?;
         if let Some(guard) = guard {
             let after_rows = stage.rows();
             // An update of nothing is a write where it was made: of what is there.
@@ -168,7 +170,7 @@ impl TreeHandler {
         };
         self.written.push(Publication {
             written: written.clone(),
-            update_at,
+            update_at: is_update.then_some(path),
             bytes: 256 + 2 * set_bytes,
         });
         Ok(TreeReply::Written(written))

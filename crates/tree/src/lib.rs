@@ -20,6 +20,7 @@
 #![deny(unsafe_code)]
 
 mod backup;
+mod block_on;
 mod config;
 mod edit;
 mod error;
@@ -35,6 +36,7 @@ mod listing;
 mod message;
 mod path;
 mod pool;
+mod prepare;
 mod push_id;
 mod query;
 mod reader;

@@ -1,6 +1,6 @@
 //! What the writer is asked and what it answers.
 
-use crate::{ETag, Guard, Path, TreeError, index::Indexes};
+use crate::{ETag, Guard, Path, TreeError, index::Indexes, prepare::Target};
 use quintet_core::{Message, Seq};
 use serde_json::Value;
 use std::{
@@ -21,11 +21,33 @@ pub enum Action {
     Update(Vec<(Path, Value)>),
 }
 
+/// An action, as it was asked for or as it was prepared.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    Asked(Action),
+    Ready { targets: Vec<Target>, is_update: bool },
+}
+
+impl Work {
+    /// Nothing to do.
+    pub(crate) const NONE: Self = Self::Ready {
+        targets: Vec::new(),
+        is_update: true,
+    };
+
+    pub(crate) fn is_update(&self) -> bool {
+        match self {
+            Self::Asked(action) => matches!(action, Action::Update(_)),
+            Self::Ready { is_update, .. } => *is_update,
+        }
+    }
+}
+
 /// One write: what, where, and on which conditions.
 #[derive(Clone)]
 pub struct Write {
     pub(crate) path: Path,
-    pub(crate) action: Action,
+    pub(crate) work: Work,
     pub(crate) if_match: Option<ETag>,
     pub(crate) guard: Option<Arc<dyn Guard>>,
 }
@@ -52,7 +74,7 @@ impl Write {
     fn new(path: Path, action: Action) -> Self {
         Self {
             path,
-            action,
+            work: Work::Asked(action),
             if_match: None,
             guard: None,
         }
@@ -73,14 +95,16 @@ impl Write {
         self
     }
 
-    /// About how much memory this takes.
-    pub(crate) fn bytes(&self) -> u64 {
-        128 + match &self.action {
-            Action::Set(value) => value_bytes(value),
-            Action::Update(changes) => changes
+    /// About how much memory this takes. Costs a look at each value.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        128 + match &self.work {
+            Work::Asked(Action::Set(value)) => value_bytes(value),
+            Work::Asked(Action::Update(changes)) => changes
                 .iter()
                 .map(|(path, value)| path.bytes().len() as u64 + value_bytes(value))
                 .sum(),
+            Work::Ready { targets, .. } => targets.iter().map(Target::bytes).sum(),
         }
     }
 }
@@ -89,7 +113,7 @@ impl fmt::Debug for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Write")
             .field("path", &self.path)
-            .field("action", &self.action)
+            .field("work", &self.work)
             .field("if_match", &self.if_match)
             .field("guarded", &self.guard.is_some())
             .finish()

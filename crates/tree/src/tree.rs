@@ -6,10 +6,12 @@
 use crate::{
     Config, ETag, Index, Path, Pool, Priority, Query, Reader, Task, TreeError, TreeHandler, TreeMessage,
     TreeReply, Write, Written,
+    block_on::block_on,
     import::{self, Imported},
     index::Indexes,
     inner::Inner,
-    message::{Reindex, Room, Waiting},
+    message::{Reindex, Room, Waiting, Work},
+    prepare::prepare,
     push_id::PushIds,
     query::Answer,
     watch::hub::Hub,
@@ -22,10 +24,8 @@ use serde_json::Value;
 use std::{
     future::Future,
     num::NonZeroUsize,
-    pin::pin,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64, atomic::Ordering, mpsc},
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, JoinHandle, Thread},
+    thread::{self, JoinHandle},
 };
 
 /// A durable JSON tree. All methods take `&self` and may be called from many threads.
@@ -279,8 +279,23 @@ impl Tree {
         }
     }
 
-    /// Sends a write when first polled; answers when it is on stable storage. Dropping the future gives up the answer, not
-    /// the write.
+    /// Does about a write what can be done before its turn: checks it, and brings its documents to the form in which they are
+    /// stored. [`write`](Self::write) does it too, on the thread that calls it; this is for whoever calls that on a thread
+    /// that must not be held up, and has a large document. Costs about a microsecond for each leaf, and memory for it until the
+    /// write is done.
+    ///
+    /// # Errors
+    /// `InvalidInput` and `TooLarge`, as `write`.
+    pub fn prepare(&self, mut write: Write) -> Result<Write, TreeError> {
+        let is_update = write.work.is_update();
+        let work = std::mem::replace(&mut write.work, Work::NONE);
+        let targets = prepare(&self.inner.config, &write.path, work)?;
+        write.work = Work::Ready { targets, is_update };
+        Ok(write)
+    }
+
+    /// Prepares a write at once, and sends it when first polled; answers when it is on stable storage. Dropping the future
+    /// gives up the answer, not the write.
     ///
     /// # Errors
     /// `InvalidInput` for names, values and paths that cannot be stored; `TooLarge`; `Unavailable` when too many writes
@@ -288,10 +303,14 @@ impl Tree {
     /// write's guard answers. After any of these nothing of the write is there, but for `Poisoned` and `Closed`, when the
     /// outcome is unknown.
     pub fn write(&self, write: Write) -> impl Future<Output = Result<Outcome>> + Send + use<> {
-        let bytes = write.bytes();
-        let room = Room::take(&self.waiting_bytes, bytes, self.inner.config.max_waiting_bytes);
+        let prepared = self.prepare(write).map(|write| {
+            let max = self.inner.config.max_waiting_bytes;
+            let room = Room::take(&self.waiting_bytes, write.bytes(), max);
+            (write, room)
+        });
         let client = self.client.clone();
         async move {
+            let (write, room) = prepared?;
             let Some(room) = room else {
                 return Err(TreeError::Busy {
                     what: "too many bytes wait for the writer",
@@ -367,31 +386,5 @@ fn writers_parker() -> Parker {
     match thread::available_parallelism() {
         Ok(cores) if cores.get() > 1 => Parker::new(),
         _ => Parker::new().with_spins(0),
-    }
-}
-
-/// Unparks the thread that blocks.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Runs a future on this thread.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return output;
-        }
-        thread::park();
     }
 }

@@ -79,7 +79,7 @@ fn place(client: usize, n: usize) -> anyhow::Result<Path> {
 pub(super) fn write(tree: &Tree, client: usize, n: usize) -> anyhow::Result<()> {
     tree.set(
         &place(client, n)?,
-        json!({"n": n, "text": "a text of about forty characters, no more"}),
+        json!({"n": n, "text": format!("a text of about forty characters, {n:07}")}),
     )?;
     Ok(())
 }

@@ -104,7 +104,7 @@ fn build(lmdb: &Lmdb, config: &Config, index: &Prepared) -> Result<(), TreeError
     let mut waiting: Vec<Vec<u8>> = Vec::new();
     let flush = |waiting: &mut Vec<Vec<u8>>| {
         change(lmdb, |stage| {
-            waiting.drain(..).try_for_each(|key| stage.put(&key, vec![0]))
+            waiting.drain(..).try_for_each(|key| stage.put(key, vec![0]))
         })
     };
     index.entries(&View::new(&snapshot, config), &Path::root(), &mut |key| {

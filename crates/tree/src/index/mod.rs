@@ -214,7 +214,7 @@ pub(crate) fn replace(
     }
     for key in after {
         if before.binary_search(&key).is_err() {
-            stage.put(&key, vec![0])?;
+            stage.put(key, vec![0])?;
         }
     }
     Ok(())

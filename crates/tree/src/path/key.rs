@@ -64,6 +64,18 @@ pub(crate) fn push(out: &mut Vec<u8>, name: &str) {
     out.push(0);
 }
 
+/// Appends the bytes of the name of a place in an array.
+pub(crate) fn push_place(out: &mut Vec<u8>, place: usize) {
+    match i32::try_from(place) {
+        Ok(number) => {
+            out.push(INTEGER);
+            out.extend_from_slice(&((number as u32) ^ 0x8000_0000).to_be_bytes());
+            out.push(0);
+        }
+        Err(_) => push(out, &place.to_string()),
+    }
+}
+
 /// The length of the name that `bytes` begin with; `None` = it is not one.
 pub(crate) fn first_len(bytes: &[u8]) -> Option<usize> {
     match *bytes.first()? {
@@ -169,6 +181,15 @@ mod tests {
         ];
         for pair in ordered.windows(2) {
             assert!(bytes(pair[0]) < bytes(pair[1]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_has_the_bytes_of_its_name() {
+        for place in [0, 1, 9, 10, 255, 256, i32::MAX as usize, i32::MAX as usize + 1] {
+            let mut out = Vec::new();
+            push_place(&mut out, place);
+            assert_eq!(out, bytes(&place.to_string()), "{place}");
         }
     }
 

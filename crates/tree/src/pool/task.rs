@@ -108,7 +108,7 @@ impl<T> Task<T> {
     /// # Errors
     /// [`TreeError::Deadline`] when it was late, [`TreeError::Closed`] when it was dropped or panicked.
     pub fn wait(self) -> Result<T, TreeError> {
-        crate::tree::block_on(self)
+        crate::block_on::block_on(self)
     }
 }
 

@@ -37,9 +37,13 @@ impl<'a> Stage<'a> {
     }
 
     /// Sets one key.
-    pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), TreeError> {
+    pub(crate) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), TreeError> {
         self.set_bytes += (key.len() + value.len()) as u64;
-        let (mut head_bytes, mut rest) = (Vec::new(), key);
+        if key.len() <= CUT {
+            self.changes.set(key, Some(value));
+            return Ok(());
+        }
+        let (mut head_bytes, mut rest) = (Vec::new(), key.as_slice());
         while rest.len() > CUT {
             let (first, after) = rest.split_at(CUT);
             let row = [&head_bytes, first].concat();
@@ -53,12 +57,7 @@ impl<'a> Stage<'a> {
             };
             (head_bytes, rest) = (head(piece), after);
         }
-        let row = if head_bytes.is_empty() {
-            rest.to_vec()
-        } else {
-            [&head_bytes, rest].concat()
-        };
-        self.changes.set(row, Some(value));
+        self.changes.set([&head_bytes, rest].concat(), Some(value));
         Ok(())
     }
 
@@ -137,11 +136,6 @@ impl<'a> Stage<'a> {
             Ok(ControlFlow::Break(()))
         })?;
         Ok(ended.is_continue())
-    }
-
-    /// The first key from `low` up to but not including `high`.
-    pub(crate) fn first(&self, low: &[u8], high: &[u8], way: Way) -> Result<Option<Vec<u8>>, TreeError> {
-        first(&self.rows(), low, high, way)
     }
 }
 

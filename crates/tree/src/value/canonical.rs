@@ -10,41 +10,58 @@ use serde_json::{Map, Number, Value};
 /// The name that marks a server value.
 const SERVER_VALUE: &str = ".sv";
 
+/// The number that is at a place now.
+pub(crate) type Current<'a> = dyn Fn(&Path) -> Result<Option<Number>, TreeError> + 'a;
+
 /// What a document may contain, and what server values become.
 pub(crate) struct Rules<'a> {
     pub(crate) names: NameRules,
     pub(crate) max_depth: usize,
     pub(crate) max_text_bytes: usize,
     pub(crate) now_ms: u64,
-    /// The number that is at a place now, for increments.
-    pub(crate) current: &'a dyn Fn(&Path) -> Result<Option<Number>, TreeError>,
+    /// For increments.
+    pub(crate) current: &'a Current<'a>,
+}
+
+/// Whether some of it depends on the moment at which it is written. Deeper than any document may be it is not looked for.
+pub(crate) fn has_server_values(value: &Value) -> bool {
+    fn within(value: &Value, depth: usize) -> bool {
+        match value {
+            _ if depth > MAX_PATH_DEPTH => false,
+            Value::Object(map) => {
+                server_value(map).is_some() || map.values().any(|value| within(value, depth + 1))
+            }
+            Value::Array(items) => items.iter().any(|value| within(value, depth + 1)),
+            _ => false,
+        }
+    }
+    within(value, 0)
 }
 
 /// The form in which `value` is stored at `path`.
-pub(crate) fn canonical(value: Value, path: &Path, rules: &Rules<'_>) -> Result<Value, TreeError> {
-    canonical_at(
-        value,
-        &mut Place {
-            path,
-            below: Vec::new(),
-        },
-        rules,
-    )
+pub(crate) fn canonical(mut value: Value, path: &Path, rules: &Rules<'_>) -> Result<Value, TreeError> {
+    let mut place = Place {
+        path,
+        path_depth: path.depth(),
+        below: Vec::new(),
+        depth: 0,
+    };
+    canonical_at(&mut value, &mut place, rules)?;
+    Ok(value)
 }
 
 /// The place within a document, in names from `path` on.
 struct Place<'a> {
     path: &'a Path,
-    below: Vec<String>,
+    path_depth: usize,
+    /// As the bytes of a path.
+    below: Vec<u8>,
+    depth: usize,
 }
 
 impl Place<'_> {
     fn path(&self) -> Path {
-        let mut bytes = self.path.bytes().to_vec();
-        for name in &self.below {
-            key::push(&mut bytes, name);
-        }
-        Path::from_bytes(bytes)
+        Path::from_bytes([self.path.bytes(), &self.below].concat())
     }
 
     fn fault(&self, fault: impl Into<String>) -> TreeError {
@@ -53,58 +70,75 @@ impl Place<'_> {
             fault: fault.into(),
         }
     }
+
+    /// Brings a child to its form.
+    fn child(
+        &mut self,
+        push: impl FnOnce(&mut Vec<u8>),
+        value: &mut Value,
+        rules: &Rules<'_>,
+    ) -> Result<(), TreeError> {
+        let len = self.below.len();
+        push(&mut self.below);
+        self.depth += 1;
+        canonical_at(value, self, rules)?;
+        self.depth -= 1;
+        self.below.truncate(len);
+        Ok(())
+    }
 }
 
-fn canonical_at(value: Value, place: &mut Place<'_>, rules: &Rules<'_>) -> Result<Value, TreeError> {
+fn canonical_at(value: &mut Value, place: &mut Place<'_>, rules: &Rules<'_>) -> Result<(), TreeError> {
     match value {
-        Value::String(text) if text.len() > rules.max_text_bytes => Err(TreeError::TooLarge {
-            what: "a text in bytes",
-            len: text.len() as u64,
-            max: rules.max_text_bytes as u64,
-        }),
-        Value::Object(map) => match server_value(&map) {
-            Some(what) => resolve(what, place, rules),
-            None => object(map, place, rules),
-        },
-        Value::Array(items) => {
-            let mut map = Map::new();
-            check_depth(place, rules)?;
-            for (index, item) in items.into_iter().enumerate() {
-                if !item.is_null() {
-                    let item = below(index.to_string(), item, place, rules)?;
-                    if !item.is_null() {
-                        map.insert(index.to_string(), item);
-                    }
-                }
+        Value::String(text) if text.len() > rules.max_text_bytes => {
+            return Err(TreeError::TooLarge {
+                what: "a text in bytes",
+                len: text.len() as u64,
+                max: rules.max_text_bytes as u64,
+            });
+        }
+        Value::Object(map) => {
+            if let Some(what) = server_value(map) {
+                *value = resolve(what, place, rules)?;
+                return Ok(());
             }
-            Ok(collapse(map))
+            check_depth(place, rules)?;
+            for (name, item) in map.iter_mut() {
+                rules.names.check(name)?;
+                place.child(|below| key::push(below, name), item, rules)?;
+            }
+            map.retain(|_, item| !item.is_null());
+            *value = collapse(std::mem::take(map));
         }
-        scalar => Ok(scalar),
+        Value::Array(items) => {
+            check_depth(place, rules)?;
+            for (index, item) in items.iter_mut().enumerate() {
+                place.child(|below| key::push_place(below, index), item, rules)?;
+            }
+            *value = sparse(std::mem::take(items));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+    Ok(())
 }
 
-fn object(map: Map<String, Value>, place: &mut Place<'_>, rules: &Rules<'_>) -> Result<Value, TreeError> {
-    check_depth(place, rules)?;
-    let mut kept = Map::new();
-    for (name, value) in map {
-        rules.names.check(&name)?;
-        let value = below(name.clone(), value, place, rules)?;
-        if !value.is_null() {
-            kept.insert(name, value);
-        }
+/// An array as it is read: without nothing at its end, and an object when less than half of it is there.
+fn sparse(mut items: Vec<Value>) -> Value {
+    let len = items
+        .iter()
+        .rposition(|item| !item.is_null())
+        .map_or(0, |last| last + 1);
+    items.truncate(len);
+    let taken = items.iter().filter(|item| !item.is_null()).count();
+    if is_array(len, taken) {
+        return Value::Array(items);
     }
-    Ok(collapse(kept))
-}
-
-fn below(name: String, value: Value, place: &mut Place<'_>, rules: &Rules<'_>) -> Result<Value, TreeError> {
-    place.below.push(name);
-    let value = canonical_at(value, place, rules)?;
-    place.below.pop();
-    Ok(value)
+    let named = items.into_iter().enumerate().filter(|(_, item)| !item.is_null());
+    collapse(named.map(|(index, item)| (index.to_string(), item)).collect())
 }
 
 fn check_depth(place: &Place<'_>, rules: &Rules<'_>) -> Result<(), TreeError> {
-    let depth = place.path.depth() + place.below.len() + 1;
+    let depth = place.path_depth + place.depth + 1;
     let max = rules.max_depth.min(MAX_PATH_DEPTH);
     if depth > max {
         return Err(TreeError::TooDeep { depth, max });
@@ -162,7 +196,12 @@ fn array_len(map: &Map<String, Value>) -> Option<usize> {
         }
         last = last.max(name.parse::<i32>().ok()? as usize);
     }
-    (last < 2 * map.len()).then_some(last + 1)
+    is_array(last + 1, map.len()).then_some(last + 1)
+}
+
+/// Whether so many taken places make an array of this length: more than half of them.
+fn is_array(len: usize, taken: usize) -> bool {
+    taken > 0 && len <= 2 * taken
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Watch {
 
     /// Waits for what is next, blocking the thread; `None` when the tree is closed.
     pub fn next_blocking(&mut self) -> Option<Next> {
-        crate::tree::block_on(self.next())
+        crate::block_on::block_on(self.next())
     }
 
     /// Reads the place again and forgets what was queued: the events that follow are of later writes. Blocks for a read.

@@ -311,3 +311,61 @@ fn a_listing_shows_one_level_page_by_page_in_the_trees_order() {
     let below = listing(&format!("a/z/{long}"), None, 9);
     assert_eq!(below.children[0].leaf, Some(json!(5)));
 }
+
+#[test]
+fn one_document_in_the_place_of_another_leaves_exactly_its_own_rows() {
+    let Fresh { tree, dir } = Fresh::new();
+    let long = "n".repeat(700);
+    let of = |names: std::ops::Range<usize>, value: usize| {
+        let mut map: serde_json::Map<String, Value> = names
+            .map(|n| (format!("k{n}"), json!({"v": value, "same": n})))
+            .collect();
+        map.insert(long.clone(), json!({"v": value, &*long: "deep"}));
+        Value::Object(map)
+    };
+    // A neighbour on each side whose name begins alike.
+    for beside in ["c", "d0", "da"] {
+        tree.set(&path(beside), json!({"x": 1})).unwrap();
+    }
+    let mut leaves = 0;
+    let documents = [
+        of(0..10, 1),
+        of(5..15, 2),
+        of(5..15, 2),
+        of(0..600, 3),
+        of(300..900, 4),
+        of(899..900, 5),
+        json!(7),
+        of(0..300, 6),
+        json!([1, null, {"a": [true]}]),
+        json!(null),
+        of(0..2, 7),
+    ];
+    for document in documents {
+        let written = tree.set(&path("d"), document.clone()).unwrap();
+        assert_eq!(written.value(), &document);
+        assert_eq!(tree.get(&path("d")).unwrap(), document);
+        leaves = count(&document);
+    }
+    tree.set(&path("d/k0/v/below"), json!(1)).unwrap();
+    tree.set(&path("d/k1"), json!("leaf")).unwrap();
+    let below = json!({"k0": {"v": {"below": 1}, "same": 0}, "k1": "leaf"});
+    for name in ["k0", "k1"] {
+        assert_eq!(tree.get(&path(&format!("d/{name}"))).unwrap(), below[name]);
+    }
+    tree.close().unwrap();
+    drop(tree);
+    let report = quintet_tree::fsck(dir.path(), &[]).unwrap();
+    assert_eq!(report.faults, Vec::<String>::new());
+    assert_eq!(report.leaves, leaves as u64 - 1 + 3, "no row is left over");
+}
+
+/// The leaves of a document.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Null => 0,
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(map) => map.values().map(count).sum(),
+        _ => 1,
+    }
+}

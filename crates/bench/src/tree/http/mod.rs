@@ -45,11 +45,12 @@ const FANNED: [&str; 3] = ["1 stream", "100 streams", "1000 streams"];
 
 fn document(large: bool, n: usize) -> String {
     if large {
-        let line = "a line of text that is as long as most, about sixty letters.";
+        // No line is the same in two documents: a tree writes only rows that change.
+        let line = format!("line of text {n:05}, as long as most are, some sixty letters.");
         let lines: Vec<String> = (0..240).map(|at| format!("\"k{at:03}\":\"{line}\"")).collect();
         return format!("{{\"n\":{n},{}}}", lines.join(","));
     }
-    format!("{{\"n\":{n},\"text\":\"a text of about forty characters\"}}")
+    format!("{{\"n\":{n},\"text\":\"a text of some thirty, {n:08}\"}}")
 }
 
 fn place(large: bool, n: usize) -> String {
@@ -95,15 +96,12 @@ fn gets(documents: usize, path: impl Fn(usize) -> String) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Each place is written in turn with one of two documents that have no row in common.
 fn puts(large: bool, client: usize) -> Vec<Vec<u8>> {
-    (0..64)
+    (0..128)
         .map(|n| {
-            request(
-                "PUT",
-                &format!("/written/c{client}/k{n}.json"),
-                "",
-                &document(large, n),
-            )
+            let path = format!("/written/c{client}/k{}.json", n % 64);
+            request("PUT", &path, "", &document(large, n))
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 use super::{
     BODY_BYTES,
     params::{Params, Print},
+    prompt::Prompt,
 };
 use crate::{
     auth::{Mode, Tokens},
@@ -25,14 +26,8 @@ use quintet_core::{
     Clock, Deadline, ErrorKind, SystemClock,
     auth::{Authenticator, Principal, bearer},
 };
-use quintet_tree::{Guard, Path, Priority, Reader, Value, Write, parse_json};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use quintet_tree::{Guard, Outcome, Path, Priority, Reader, Value, Write, parse_json};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Documents up to this size are parsed where they come in; larger ones would hold up other connections.
@@ -41,9 +36,6 @@ const INLINE_BYTES: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Reads of at most this much are done where they come in: that is shorter than the way to another thread.
 const NOW_BYTES: u64 = 64 << 10;
-/// One that took longer had to wait for the disk, or its rules are long: then others are not done there for a while.
-const NOW_TIME: Duration = Duration::from_millis(1);
-const NOT_NOW: Duration = Duration::from_secs(1);
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The port's shared state. Clones share it.
@@ -60,9 +52,7 @@ struct Inner {
     /// For answers that are not sent yet, apart: who does not read holds up no write.
     answers: BodyBudget,
     makes_tokens: bool,
-    began: Instant,
-    /// Until when, counted from `began` in ms, no read is done where it comes in.
-    not_now_ms: AtomicU64,
+    prompt: Prompt,
 }
 
 /// Who asks, and what decides about it.
@@ -81,8 +71,7 @@ impl Face {
                 bodies: BodyBudget::new(config.body_memory.0),
                 answers: BodyBudget::new(config.body_memory.0),
                 makes_tokens: config.makes_tokens,
-                began: SystemClock.now(),
-                not_now_ms: AtomicU64::new(0),
+                prompt: Prompt::new(SystemClock.now()),
             }),
         }
     }
@@ -202,24 +191,31 @@ impl Face {
             .await?
     }
 
+    /// Writes, and answers when it is on stable storage. A large document is prepared by the tree's pool: it would hold up
+    /// other connections.
+    pub(super) async fn write(&self, write: Write) -> Result<Outcome, Problem> {
+        let tree = self.inner.engine.tree();
+        if write.bytes() <= INLINE_BYTES as u64 {
+            return Ok(tree.write(write).await?);
+        }
+        let engine = Arc::clone(&self.inner.engine);
+        let prepared = self.read(Priority::Write, move || Ok(engine.tree().prepare(write)?));
+        Ok(tree.write(prepared.await?).await?)
+    }
+
     /// The document as text, where it is small and reads have been quick; otherwise it is for the pool, at this priority.
     pub(super) fn read_now(
         &self,
         reader: &Reader,
         path: &Path,
     ) -> Result<Result<Vec<u8>, Problem>, Priority> {
-        let inner = &self.inner;
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let prompt = &self.inner.prompt;
         let begun = SystemClock.now();
-        if ms(begun.saturating_duration_since(inner.began)) < inner.not_now_ms.load(Ordering::Relaxed) {
+        if !prompt.is_now(begun) {
             return Err(Priority::Read);
         }
         let answer = reader.get_small_json(path, NOW_BYTES);
-        let ended = SystemClock.now();
-        if ended.saturating_duration_since(begun) > NOW_TIME {
-            let until = ended.saturating_duration_since(inner.began) + NOT_NOW;
-            inner.not_now_ms.store(ms(until), Ordering::Relaxed);
-        }
+        prompt.took(begun, SystemClock.now());
         // A large one is not to hold up small ones there.
         let answer = answer.map_err(Problem::from).transpose();
         answer.ok_or(Priority::Bulk)

@@ -4,6 +4,7 @@
 //! | file | role |
 //! |---|---|
 //! | `face` | what every handler has: the tree, who is asking, room for bodies |
+//! | `prompt` | whether small reads are done where they come in |
 //! | `target` | which face a path means, and the place in the tree |
 //! | `params` | the query string: shape of the answer, queries, the token |
 //! | `rest` | GET, PUT, PATCH, POST, DELETE, with tags |
@@ -19,6 +20,7 @@ mod face;
 mod fault;
 mod params;
 mod plain;
+mod prompt;
 mod rest;
 mod settings;
 mod stream;

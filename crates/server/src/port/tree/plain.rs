@@ -53,7 +53,7 @@ pub(super) async fn serve(face: Face, path: Path, request: Request) -> Result<Re
             } else {
                 Write::set(path, face.document(request).await?)
             };
-            match face.engine().tree().write(access.write(write)).await? {
+            match face.write(access.write(write)).await? {
                 Outcome::Written(written) => face.answer(params.print, written.value()),
                 Outcome::Mismatch { .. } => Err(Problem::new(ErrorKind::Conflict, "the value has changed")),
             }

@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use quintet_core::{Error, ErrorKind};
+use quintet_core::ErrorKind;
 use quintet_tree::{
     ETag, Outcome, Path, Priority, Value, Write,
     rules::{Auth, Rules, RulesGuard},
@@ -50,7 +50,7 @@ pub(super) async fn serve(face: Face, path: Path, request: Request) -> Result<Re
                 Some(tag) => write.if_match(tag),
                 None => write,
             };
-            let outcome = face.engine().tree().write(access.write(write)).await?;
+            let outcome = face.write(access.write(write)).await?;
             done(&face, outcome, &place, &method, name, &params)
         }
         _ => {
@@ -254,10 +254,10 @@ async fn explain(
         let asked = face
             .read(Priority::Control, move || Ok(reader.get_shallow(&path, 1)))
             .await?;
-        refused(asked.map_err(Error::from).map(drop))?;
+        refused(asked.map_err(Problem::from).map(drop))?;
     } else {
         let (write, _name) = write_of(&face, path, method, request).await?;
-        let asked = face.engine().tree().write(access.write(write)).await;
+        let asked = face.write(access.write(write)).await;
         refused(asked.map(drop))?;
     }
     let decisions: Vec<Value> = guard.decisions().iter().map(decision).collect();
@@ -277,9 +277,9 @@ fn explaining(rules: Arc<Rules>, asked_as: Option<Value>) -> Result<RulesGuard, 
 }
 
 /// An explaining guard refuses everything; any other error is the request's own.
-fn refused(asked: Result<(), Error>) -> Result<(), Problem> {
+fn refused(asked: Result<(), Problem>) -> Result<(), Problem> {
     match asked {
-        Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(error.into()),
+        Err(problem) if !problem.is(ErrorKind::PermissionDenied) => Err(problem),
         _ => Ok(()),
     }
 }
