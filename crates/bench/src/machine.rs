@@ -83,7 +83,7 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
 }
 
 /// How many cores this process may use. Asked once, before any thread is pinned: a pinned thread sees only its own.
-fn cores() -> usize {
+pub fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }

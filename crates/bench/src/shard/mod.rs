@@ -1,9 +1,11 @@
 //! The shard engine: messages per second and round trips for 1 to 64 clients, beside the same map behind one mutex.
 //!
-//! Throughput: each client keeps its credits in flight. Round trip: one client asks and waits. The rival does the same
+//! Throughput: each client keeps its credits in flight. Calls: each client asks and waits. The rival does the same
 //! work where it is asked, which is what a shard's hop has to be worth.
 
-use crate::measure::{Samples, Subject, alternate, table};
+mod calls;
+
+use crate::measure::{Samples, Subject, alternate, figures, table};
 use anyhow::{Result, ensure};
 use quintet_core::{Doorbell, Inline, Keyed, KeyedReply, SystemClock, Worker};
 use quintet_shard::{ByKey, ClientPort, EngineConfig, MapConfig, MapHandler, ShardEngine, shard_of};
@@ -80,10 +82,14 @@ pub fn run(effort: &Effort) -> Result<String> {
     }
     let messages = messages(&engine, effort);
     let waits = round_trips(&engine, effort)?;
+    let rates = calls::rates(&engine, effort.round_trips, effort.repetitions);
+    let seldom = calls::seldom(&engine, effort.round_trips / 10)?;
     engine.shutdown()?;
     Ok([
         table("adds to 10 000 counters", "M messages/s", &messages),
         table("one add, asked and answered", "µs", &waits),
+        table("adds, each asked and answered", "K calls/s", &rates),
+        figures("one add every 2 ms, µs", &seldom),
     ]
     .join("\n\n"))
 }
@@ -93,7 +99,12 @@ pub fn run(effort: &Effort) -> Result<String> {
 /// # Errors
 /// Names the row that is missing.
 pub fn expect_every_row(report: &str) -> Result<()> {
-    for name in NAMES.iter().chain(&WAITS) {
+    let names = NAMES
+        .iter()
+        .chain(&WAITS)
+        .chain(&calls::NAMES)
+        .chain(&calls::SELDOM);
+    for name in names {
         ensure!(report.contains(name), "the shard report has no row `{name}`");
     }
     Ok(())
