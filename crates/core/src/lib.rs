@@ -34,6 +34,7 @@ mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod controller;
+mod courtesy;
 mod durability;
 mod error;
 #[cfg(any(test, feature = "fake"))]

@@ -5,12 +5,16 @@ pub(crate) use std::sync::{
     Arc, Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering, fence},
 };
+#[cfg(not(quintet_loom))]
+pub(crate) use std::thread::yield_now;
 
 #[cfg(quintet_loom)]
 pub(crate) use loom::sync::{
     Arc, Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering, fence},
 };
+#[cfg(quintet_loom)]
+pub(crate) use loom::thread::yield_now;
 
 /// Locks, and goes on with the data if another thread panicked while it held the lock: every critical section in this
 /// crate leaves its data whole at each step.

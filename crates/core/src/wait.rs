@@ -11,7 +11,11 @@
 //! The flags are written by read-modify-writes only. Plain stores would do, since none can come between another's swap and
 //! the value that it read; but loom lets them come there, and reports wake-ups lost in ways that no machine can go.
 
-use crate::primitive::{AtomicBool, Condvar, Mutex, Ordering, fence, lock, wait};
+use crate::{
+    Clock as _, SystemClock,
+    courtesy::Courtesy,
+    primitive::{AtomicBool, Condvar, Mutex, Ordering, fence, lock, wait, yield_now},
+};
 use std::{
     fmt,
     sync::Arc,
@@ -88,7 +92,13 @@ impl From<Doorbell> for Waker {
     }
 }
 
-/// The sleeping side for a plain thread: spins briefly, then sleeps.
+/// When giving way, so many looks come one right after another: the answer may be on its way from another core.
+/// One under loom, which explores every look.
+const TIGHT_LOOKS: u32 = if cfg!(quintet_loom) { 1 } else { 16 };
+/// Giving the core away when nobody wants it takes as long as so many looks.
+const WAY_LOOKS: u32 = 8;
+
+/// The sleeping side for a plain thread: looks for a while, then sleeps.
 ///
 /// ```
 /// use quintet_core::Parker;
@@ -111,6 +121,7 @@ pub struct Parker {
     doorbell: Doorbell,
     sleeper: Arc<Sleeper>,
     spins: u32,
+    courtesy: Option<Courtesy>,
 }
 
 struct Sleeper {
@@ -161,6 +172,7 @@ impl Parker {
             doorbell: Doorbell::new(Waker::from(Arc::clone(&sleeper))),
             sleeper,
             spins: Self::DEFAULT_SPINS,
+            courtesy: None,
         }
     }
 
@@ -168,6 +180,15 @@ impl Parker {
     #[must_use]
     pub fn with_spins(mut self, spins: u32) -> Self {
         self.spins = spins;
+        self
+    }
+
+    /// Between looks the core is given to others who can run. For threads that wait for each other and may outnumber the
+    /// cores. Beside work that keeps a core for long a wait then takes a time slice more; that befalls one wait in a
+    /// thousand at most, and the others look and sleep as if this had not been asked for.
+    #[must_use]
+    pub fn giving_way(mut self) -> Self {
+        self.courtesy = Some(Courtesy::new());
         self
     }
 
@@ -183,11 +204,13 @@ impl Parker {
         if timeout == Some(Duration::ZERO) {
             return ready();
         }
-        for _ in 0..self.spins {
-            if ready() {
-                return true;
-            }
-            std::hint::spin_loop();
+        let (found, away) = match &self.courtesy {
+            Some(courtesy) if courtesy.begin() => self.look_giving_way(courtesy, &mut ready, timeout),
+            _ => (Self::look(self.spins, &mut ready), Duration::ZERO),
+        };
+        let timeout = timeout.map(|timeout| timeout.saturating_sub(away));
+        if found || timeout == Some(Duration::ZERO) {
+            return found || ready();
         }
         self.doorbell.arm();
         let found = ready();
@@ -197,6 +220,54 @@ impl Parker {
         self.doorbell.disarm();
         found || ready()
     }
+
+    fn look(times: u32, ready: &mut impl FnMut() -> bool) -> bool {
+        for _ in 0..times {
+            if ready() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
+    }
+
+    /// Answers whether it found something, and for how long others had the core.
+    fn look_giving_way(
+        &self,
+        courtesy: &Courtesy,
+        ready: &mut impl FnMut() -> bool,
+        timeout: Option<Duration>,
+    ) -> (bool, Duration) {
+        let mut away = Duration::ZERO;
+        if Self::look(self.spins.min(TIGHT_LOOKS), ready) {
+            return (true, away);
+        }
+        let mut left = self.spins.saturating_sub(TIGHT_LOOKS);
+        while left > 0 && timeout.is_none_or(|timeout| away < timeout) {
+            let lost = give_way();
+            away += lost;
+            let may_again = courtesy.was_away(lost);
+            if ready() {
+                return (true, away);
+            }
+            if !may_again {
+                break;
+            }
+            left = left.saturating_sub(WAY_LOOKS + 1);
+        }
+        (false, away)
+    }
+}
+
+/// Lets others run; answers for how long.
+fn give_way() -> Duration {
+    // It tells how busy the machine is, which no test holds still; only a model is the same each time.
+    let from = SystemClock.now();
+    yield_now();
+    if cfg!(quintet_loom) {
+        return Duration::ZERO;
+    }
+    SystemClock.now().saturating_duration_since(from)
 }
 
 impl Default for Parker {

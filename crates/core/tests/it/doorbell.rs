@@ -40,13 +40,16 @@ fn only_the_first_ring_of_an_armed_bell_wakes() {
     assert_eq!(woken(), 2, "a bell is a waker");
 }
 
-/// Two threads hand a token to and fro; each turn needs a wake-up, with and without spinning first.
+/// Two threads hand a token to and fro; each turn needs a wake-up, at once, after some looks, after some that give way.
 #[test]
 fn no_wake_up_is_lost_between_threads() {
     const TURNS: usize = 5_000;
-    for spins in [0, 50] {
+    for (spins, gives_way) in [(0, false), (50, false), (50, true)] {
         let token = AtomicUsize::new(0);
-        let parkers = [0, 1].map(|_| Parker::new().with_spins(spins));
+        let parkers = [0, 1].map(|_| {
+            let parker = Parker::new().with_spins(spins);
+            if gives_way { parker.giving_way() } else { parker }
+        });
         let bells = [parkers[0].doorbell(), parkers[1].doorbell()];
         let give_up = Instant::now() + Duration::from_secs(60);
         let play = |me: usize, parker: &Parker, bells: &[Doorbell; 2]| {

@@ -31,6 +31,28 @@ fn no_wake_up_is_lost() {
     });
 }
 
+/// Budget: 3 preemptions, 2 threads. Looks that give the core away come before the same look, arm, look, park.
+#[test]
+fn no_wake_up_is_lost_by_giving_way() {
+    explore(3, || {
+        // One look, then one that gives way first.
+        let parker = Parker::new().with_spins(2).giving_way();
+        let bell = parker.doorbell();
+        let work = Arc::new(AtomicBool::new(false));
+        let ringer = thread::spawn({
+            let work = Arc::clone(&work);
+            move || {
+                work.store(true, Ordering::Relaxed);
+                bell.ring();
+            }
+        });
+        while !work.load(Ordering::Relaxed) {
+            parker.wait(|| work.load(Ordering::Relaxed), None);
+        }
+        ringer.join().unwrap();
+    });
+}
+
 /// Budget: 2 preemptions, 3 threads. Two ringers, each with its own work; only one of them may find the sleeper armed.
 #[test]
 fn two_ringers_wake_one_sleeper() {

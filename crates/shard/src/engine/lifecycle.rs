@@ -119,7 +119,7 @@ impl<M: Message, H: MessageHandler<M> + 'static> ShardEngine<M, H> {
     /// # Errors
     /// As [`port`](Self::port).
     pub fn caller<R: Router<M>>(&self, credits: NonZeroUsize, router: R) -> Result<Caller<M, R>> {
-        let parker = Parker::new();
+        let parker = Parker::new().giving_way();
         let port = self.port(credits, router, parker.doorbell())?;
         Ok(Caller::new(port, parker, Arc::clone(&self.inner.clock)))
     }

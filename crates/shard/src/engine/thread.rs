@@ -22,7 +22,7 @@ pub(super) fn body<M: Message, H: MessageHandler<M>>(
     factory: &Factory<H>,
     started: &SyncSender<Result<()>>,
 ) {
-    let parker = Parker::new().with_spins(inner.config.spins);
+    let parker = Parker::new().with_spins(inner.config.spins).giving_way();
     let waker = Waker::from(parker.doorbell());
     let built = pin(&inner.config.pinning, shard).and_then(|()| contained(shard, || factory(shard, waker)));
     let handler = match built {
