@@ -218,10 +218,10 @@ impl VectorClient {
     /// The points with these ids, in the same order; `None` where there is none.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for the collection, or that of a shard.
+    /// [`NotFound`](ErrorKind::NotFound) for the collection, too many ids, more than an answer may have, or that of a shard.
     pub fn get(&mut self, name: &str, ids: Vec<PointId>, with: With) -> Result<Vec<Option<Point>>> {
         let collection = self.collection(name)?;
-        validate::ids(&self.commons.config, &ids)?;
+        validate::wanted_ids(&self.commons.config, &ids)?;
         let mut found: Vec<Option<Point>> = ids.iter().map(|_| None).collect();
         let numbered: Vec<(usize, PointId)> = ids.into_iter().enumerate().collect();
         let parts = self.split(numbered, |(_, id)| id);
@@ -265,7 +265,7 @@ impl VectorClient {
     /// A page of at most `limit` points in the order of their ids, beginning after `after`.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound), a limit out of range, or that of a shard.
+    /// [`NotFound`](ErrorKind::NotFound), a limit out of range, more than an answer may have, or that of a shard.
     pub fn scroll(
         &mut self,
         name: &str,
@@ -294,8 +294,8 @@ impl VectorClient {
     /// The nearest points to one query, nearest first; ties are in the order of ids.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound); a vector, `k` or filter that is unfit; that of a shard: there are no results
-    /// from some shards only.
+    /// [`NotFound`](ErrorKind::NotFound); a vector, `k` or filter that is unfit; more than an answer may have; that of a
+    /// shard: there are no results from some shards only.
     pub fn search(&mut self, name: &str, search: Search) -> Result<Vec<Hit>> {
         Ok(self
             .search_many(name, search)?

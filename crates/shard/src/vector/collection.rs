@@ -5,7 +5,7 @@
 use crate::{
     distance::{Kernel, Measure},
     vector::{
-        Filter, Metric, Payload, Point, PointId, With,
+        Filter, Metric, Payload, Point, PointId, VectorError, With,
         arena::Arena,
         block::{Block, Row, Shape, hot_bytes},
         cold::Shelf,
@@ -13,6 +13,7 @@ use crate::{
         index::{Offer, Port, Refused},
         meter::Charge,
         record::Change,
+        room::Room,
     },
 };
 use quintet_core::Result;
@@ -284,25 +285,43 @@ impl Part {
         self.arena.blocks().map(count).sum::<usize>() as u64
     }
 
-    pub(crate) fn get(&self, id: &PointId, with: With) -> Option<Point> {
-        let (block, number) = self.arena.place(*self.ids.get(id)?)?;
-        let row = block.row(number)?;
-        Some(Point {
+    pub(crate) fn get(
+        &self,
+        id: &PointId,
+        with: With,
+        room: &mut Room,
+    ) -> Result<Option<Point>, VectorError> {
+        let place = self.ids.get(id).and_then(|slot| self.arena.place(*slot));
+        let Some((block, number, row)) =
+            place.and_then(|(block, number)| Some((block, number, block.row(number)?)))
+        else {
+            return Ok(None);
+        };
+        let numbers = if with.vector {
+            self.collection.spec.dimension
+        } else {
+            0
+        };
+        let payload_bytes = if with.payload { row.payload_bytes } else { 0 };
+        room.take(row.id.name_bytes() + size_of::<f32>() * numbers + payload_bytes)?;
+        Ok(Some(Point {
             id: row.id,
-            vector: if with.vector {
-                block.vector(number)[..self.collection.spec.dimension].to_vec()
-            } else {
-                Vec::new()
-            },
+            vector: block.vector(number)[..numbers].to_vec(),
             payload: row.payload.filter(|_| with.payload),
-        })
+        }))
     }
 
     /// Points in the order of their ids.
-    pub(crate) fn scroll(&self, after: Option<&PointId>, limit: usize, with: With) -> Vec<Option<Point>> {
+    pub(crate) fn scroll(
+        &self,
+        after: Option<&PointId>,
+        limit: usize,
+        with: With,
+        room: &mut Room,
+    ) -> Result<Vec<Option<Point>>, VectorError> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let ids = self.ids.range((from, Bound::Unbounded)).take(limit);
-        ids.map(|(id, _)| self.get(id, with)).collect()
+        ids.map(|(id, _)| self.get(id, with, room)).collect()
     }
 }
 

@@ -20,12 +20,16 @@ pub struct VectorConfig {
     pub max_batch_bytes: usize,
     /// The largest payload of a point, as JSON text. Default 64 KiB.
     pub max_payload_bytes: usize,
-    /// The most hits one query may ask for, and the most points one page of a scroll has. Default 10 000.
+    /// The most hits one query may ask for, the most points one page of a scroll has, and the most ids that may be asked for
+    /// at once. Default 10 000.
     pub max_k: usize,
     /// The most queries in one search. Default 1024.
     pub max_queries: usize,
     /// The most hits one search may ask for, all its queries together: each shard holds as many. Default 1 000 000.
     pub max_hits: usize,
+    /// The most bytes that one shard puts into one answer: names, vectors and payloads, as they lie in memory and as text.
+    /// Default 64 MiB; 64 KiB to 1 GiB.
+    pub max_answer_bytes: usize,
     /// The most collections. Default 1024.
     pub max_collections: usize,
     /// A shard writes a snapshot when its log has grown by this much and by as much as the snapshot before. Default
@@ -61,6 +65,7 @@ impl Default for VectorConfig {
             max_k: 10_000,
             max_queries: 1024,
             max_hits: 1_000_000,
+            max_answer_bytes: 64 << 20,
             max_collections: 1024,
             snapshot_log_bytes: 64 << 20,
             block_bytes: 512 << 10,
@@ -124,6 +129,10 @@ impl VectorConfig {
         }
         if let Some(index) = &self.index {
             index.validate()?;
+        }
+        if !(64 << 10..=1 << 30).contains(&self.max_answer_bytes) {
+            let reason = format!("{}; 65536 to 1073741824", self.max_answer_bytes);
+            return refuse("max_answer_bytes", reason);
         }
         if !(1 << 10..=64 << 20).contains(&self.block_bytes) {
             let reason = format!("{}; 1024 to 67108864", self.block_bytes);

@@ -7,7 +7,7 @@
 use crate::{
     ShardId,
     vector::{
-        Hit, PointId, VectorConfig, VectorMessage, VectorReply,
+        Hit, PointId, VectorConfig, VectorError, VectorMessage, VectorReply,
         block::Block,
         cold::Shelf,
         collection::Part,
@@ -16,6 +16,7 @@ use crate::{
         message::{Ask, Prepared},
         record::{Change, Writer},
         recovery,
+        room::Room,
         snapshot::Snapshots,
     },
 };
@@ -42,6 +43,7 @@ pub struct VectorHandler {
     shard: ShardId,
     shards: usize,
     block_bytes: usize,
+    max_answer_bytes: usize,
     directory: Arc<dyn Directory>,
     log: Log,
     parts: HashMap<u64, Part>,
@@ -88,6 +90,7 @@ impl VectorHandler {
             shard,
             shards,
             block_bytes: config.block_bytes,
+            max_answer_bytes: config.max_answer_bytes,
             directory,
             clock,
             applied: opened.log.last(),
@@ -153,19 +156,27 @@ impl VectorHandler {
 
     /// What this shard knows of the nearest: of its own points those that the graph does not have, and for its share of
     /// the queries those that it has, of all shards.
-    fn search(&mut self, collection: &Collection, search: &Prepared) -> Vec<Vec<Hit>> {
+    fn search(
+        &mut self,
+        collection: &Collection,
+        search: &Prepared,
+        room: &mut Room,
+    ) -> Result<Vec<Vec<Hit>>, VectorError> {
         let part = self.parts.get(&collection.id);
         let Some((graph, ef)) = &search.graph else {
-            return part.map_or_else(|| search.no_hits(), |part| part.scan(search, |_| false));
+            return part.map_or_else(|| Ok(search.no_hits()), |part| part.scan(search, |_| false, room));
         };
         let covered = |block: &Block| block.is_covered_by(graph.generation);
-        let mut hits = part.map_or_else(|| search.no_hits(), |part| part.scan(search, covered));
+        let mut hits = match part {
+            Some(part) => part.scan(search, covered, room)?,
+            None => search.no_hits(),
+        };
         for (n, (query, hits)) in search.queries.iter().zip(&mut hits).enumerate() {
             if (search.first + n) % self.shards == self.shard.0 {
-                hits.extend(graph.hits(collection, query, *ef, search, &mut self.walk));
+                hits.extend(graph.hits(collection, query, *ef, search, &mut self.walk, room)?);
             }
         }
-        hits
+        Ok(hits)
     }
 
     fn stage(&mut self, collection: Arc<Collection>, record: &[u8], change: Change) -> Result<()> {
@@ -229,6 +240,7 @@ impl MessageHandler<VectorMessage> for VectorHandler {
     fn handle(&mut self, message: VectorMessage) -> Result<VectorReply> {
         let VectorMessage { collection, ask } = message;
         let part = self.parts.get(&collection.id);
+        let mut room = Room::new(self.max_answer_bytes);
         Ok(match ask {
             Ask::Upsert(points) => VectorReply::Done(self.upsert(collection, points)?),
             Ask::Delete(ids) => VectorReply::Done(self.delete(collection, ids)?),
@@ -249,14 +261,15 @@ impl MessageHandler<VectorMessage> for VectorHandler {
                 VectorReply::Done(0)
             }
             Ask::Get { ids, with } => {
-                let get = |id: &PointId| part.and_then(|part| part.get(id, with));
-                VectorReply::Points(ids.iter().map(get).collect())
+                let get = |id| part.map_or(Ok(None), |part| part.get(id, with, &mut room));
+                VectorReply::Points(ids.iter().map(get).collect::<Result<_, _>>()?)
             }
             Ask::Count(filter) => VectorReply::Count(part.map_or(0, |part| part.count(filter.as_deref()))),
-            Ask::Scroll { after, limit, with } => VectorReply::Points(
-                part.map_or_else(Vec::new, |part| part.scroll(after.as_ref(), limit, with)),
-            ),
-            Ask::Search(search) => VectorReply::Hits(self.search(&collection, &search)),
+            Ask::Scroll { after, limit, with } => VectorReply::Points(match part {
+                Some(part) => part.scroll(after.as_ref(), limit, with, &mut room)?,
+                None => Vec::new(),
+            }),
+            Ask::Search(search) => VectorReply::Hits(self.search(&collection, &search, &mut room)?),
         })
     }
 

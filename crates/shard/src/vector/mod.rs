@@ -49,6 +49,7 @@ mod pages;
 mod point;
 mod record;
 mod recovery;
+mod room;
 mod scan;
 mod snapshot;
 mod store;

@@ -60,7 +60,7 @@ pub struct Point {
     pub id: PointId,
     /// As many numbers as the collection has dimensions. Empty in an answer that was not asked for vectors.
     pub vector: Vec<f32>,
-    /// What filters look at.
+    /// What filters look at. Objects and lists nest at most 100 deep.
     pub payload: Option<Arc<Payload>>,
 }
 

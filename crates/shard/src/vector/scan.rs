@@ -4,10 +4,11 @@
 use crate::{
     distance::Measure,
     vector::{
-        Hit, With,
+        Hit, VectorError, With,
         block::{Block, CHUNK_ROWS, Row},
         collection::Part,
         message::{Prepared, Query},
+        room::Room,
         topk::{Candidate, TopK},
     },
 };
@@ -17,7 +18,12 @@ pub(crate) type Place<'a> = (&'a Block, usize);
 
 impl Part {
     /// The nearest of this shard for each query, but for what `covered` says the index has.
-    pub(crate) fn scan(&self, search: &Prepared, covered: impl Fn(&Block) -> bool) -> Vec<Vec<Hit>> {
+    pub(crate) fn scan(
+        &self,
+        search: &Prepared,
+        covered: impl Fn(&Block) -> bool,
+        room: &mut Room,
+    ) -> Result<Vec<Vec<Hit>>, VectorError> {
         let mut nearest: Vec<TopK<Place<'_>>> = search.queries.iter().map(|_| TopK::new(search.k)).collect();
         for block in self.arena.blocks().filter(|block| !covered(block)) {
             for first in (0..block.used_rows()).step_by(CHUNK_ROWS) {
@@ -33,12 +39,13 @@ impl Part {
             }
         }
         let dimension = self.collection.spec.dimension;
-        let hits = |nearest: TopK<Place<'_>>| {
+        let mut hits = |nearest: TopK<Place<'_>>| {
             let sorted = nearest.into_sorted().into_iter();
-            let hits = sorted.filter_map(|found| hit(found, self.measure, dimension, search.with));
+            let hits =
+                sorted.filter_map(|found| hit(found, self.measure, dimension, search.with, room).transpose());
             hits.collect()
         };
-        nearest.into_iter().map(hits).collect()
+        nearest.into_iter().map(&mut hits).collect()
     }
 
     /// Compares one chunk of rows with N queries, and offers what is near enough.
@@ -84,21 +91,27 @@ pub(crate) fn key_of(measure: Measure, found: f32, scale: f32) -> f32 {
     }
 }
 
-/// What is answered of a candidate.
+/// What is answered of a candidate, if it is kept and there is room.
 pub(crate) fn hit(
     found: Candidate<Place<'_>>,
     measure: Measure,
     dimension: usize,
     with: With,
-) -> Option<Hit> {
+    room: &mut Room,
+) -> Result<Option<Hit>, VectorError> {
     let Candidate { key, id, rest } = found;
     let (block, row) = rest;
-    let mut payload = None;
+    let (mut payload, mut payload_bytes) = (None, 0);
     if with.payload {
         // A block keeps what it had, also when the point was deleted this moment.
-        payload = block.row_of_any(row)?.payload;
+        let Some(kept) = block.row_of_any(row) else {
+            return Ok(None);
+        };
+        (payload, payload_bytes) = (kept.payload, kept.payload_bytes);
     }
-    Some(Hit {
+    let numbers = if with.vector { dimension } else { 0 };
+    room.take(id.name_bytes() + size_of::<f32>() * numbers + payload_bytes)?;
+    Ok(Some(Hit {
         id,
         score: match measure {
             Measure::SquaredL2 => key.sqrt(),
@@ -109,5 +122,5 @@ pub(crate) fn hit(
         vector: with.vector.then(|| block.vector(row)[..dimension].to_vec()),
         key,
         is_from_index: false,
-    })
+    }))
 }

@@ -7,6 +7,7 @@ use crate::vector::{
     message::{Prepared, Query},
     record,
 };
+use serde_json::Value;
 use std::collections::HashSet;
 
 /// Larger numbers could make a distance infinite.
@@ -14,6 +15,8 @@ const MAX_ABS: f32 = 1e15;
 /// Shorter vectors have no direction that single precision can hold.
 const MIN_NORM: f64 = 1e-12;
 const MAX_ID_BYTES: usize = 512;
+/// Payloads are stored as text, and reading it back goes 127 objects and lists deep.
+const MAX_PAYLOAD_DEPTH: usize = 100;
 
 /// Checks a batch whole; answers the bytes of budget it needs.
 pub(super) fn batch(
@@ -41,6 +44,14 @@ pub(super) fn batch(
         if let Err(reason) = vector(collection, &point.vector) {
             return refuse("vector", reason);
         }
+        if let Some(payload) = point.payload.as_deref()
+            && !payload
+                .values()
+                .all(|value| nests_within(value, MAX_PAYLOAD_DEPTH - 1))
+        {
+            let reason = format!("objects and lists nest more than {MAX_PAYLOAD_DEPTH} deep");
+            return refuse("payload", reason);
+        }
         let payload_bytes = point.payload.as_deref().map_or(0, payload_len);
         if payload_bytes > config.max_payload_bytes {
             let reason = format!("{payload_bytes} bytes; at most {}", config.max_payload_bytes);
@@ -51,6 +62,15 @@ pub(super) fn batch(
         batch_bytes(encoded_bytes, config)?;
     }
     Ok(cost)
+}
+
+/// Whether objects and lists nest at most so deep. Looks no deeper.
+fn nests_within(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Array(items) => depth > 0 && items.iter().all(|item| nests_within(item, depth - 1)),
+        Value::Object(fields) => depth > 0 && fields.values().all(|value| nests_within(value, depth - 1)),
+        _ => true,
+    }
 }
 
 /// Room for a record's head is part of the limit.
@@ -73,6 +93,15 @@ pub(super) fn ids(config: &VectorConfig, ids: &[PointId]) -> Result<(), VectorEr
         encoded_bytes += record::id_bytes(point);
     }
     batch_bytes(encoded_bytes, config)
+}
+
+/// Checks ids whose points are asked for.
+pub(super) fn wanted_ids(config: &VectorConfig, wanted: &[PointId]) -> Result<(), VectorError> {
+    if wanted.len() > config.max_k {
+        let reason = format!("{}; at most {}", wanted.len(), config.max_k);
+        return Err(VectorError::field("ids", reason));
+    }
+    ids(config, wanted)
 }
 
 fn id(id: &PointId) -> Result<(), String> {

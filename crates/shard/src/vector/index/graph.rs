@@ -9,10 +9,11 @@ use super::walk::{Found, Walk};
 use crate::{
     distance::{Kernel, Measure},
     vector::{
-        Hit,
+        Hit, VectorError,
         block::{Block, Shape},
         entry::Collection,
         message::{Prepared, Query},
+        room::Room,
         scan::{hit, key_of},
         topk::Candidate,
     },
@@ -163,7 +164,8 @@ impl Graph {
         ef: usize,
         search: &Prepared,
         walk: &mut Walk,
-    ) -> Vec<Hit> {
+        room: &mut Room,
+    ) -> Result<Vec<Hit>, VectorError> {
         let is_there =
             |block: &Block, row: usize| block.is_live(row) && block.run == collection.run_of(block.shard);
         let nearest = self.nearest(query, ef, walk, is_there).into_iter();
@@ -178,10 +180,12 @@ impl Graph {
         let dimension = collection.spec.dimension;
         let hits = candidates
             .into_iter()
-            .filter_map(|found| hit(found, self.measure, dimension, search.with));
-        hits.map(|hit| Hit {
-            is_from_index: true,
-            ..hit
+            .filter_map(|found| hit(found, self.measure, dimension, search.with, room).transpose());
+        hits.map(|hit| {
+            Ok(Hit {
+                is_from_index: true,
+                ..hit?
+            })
         })
         .collect()
     }

@@ -37,6 +37,7 @@ fn a_batch_with_one_bad_point_is_refused_whole() {
         (Point::new("", vec![1.0; 3]), "id", "1 to 512"),
         (Point::new(&*"x".repeat(513), vec![1.0; 3]), "id", "513"),
         (good(9).with_payload(heavy), "payload", "at most"),
+        (good(9).with_payload(nested(101)), "payload", "100 deep"),
     ];
     for (bad, wanted, reason) in cases {
         let error = client
@@ -51,6 +52,107 @@ fn a_batch_with_one_bad_point_is_refused_whole() {
         assert_eq!(client.count("c", None).unwrap(), 0, "nothing of it was stored");
     }
     assert_eq!(client.upsert("c", vec![]).unwrap(), 0);
+}
+
+/// Objects and lists in turn, so many in each other.
+fn nested(depth: usize) -> Payload {
+    let inner = (1..depth).fold(serde_json::json!(7), |inner, level| {
+        if level % 2 == 0 {
+            serde_json::json!([inner])
+        } else {
+            serde_json::json!({ "in": inner })
+        }
+    });
+    [("in".to_owned(), inner)].into_iter().collect()
+}
+
+#[test]
+fn a_payload_is_read_back_as_it_was_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let on_disk = || Directories::on_disk(dir.path(), count(2)).unwrap();
+    let config = || config(2, Durability::Full).with_segment_bytes(4 << 20);
+    let mut state = 7_u64;
+    let numbers = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        f64::from_bits(state)
+    });
+    let numbers: Vec<f64> = numbers.filter(|number| number.is_finite()).take(1000).collect();
+    let exact: Payload = [("numbers".to_owned(), numbers.into())].into_iter().collect();
+    let points = vec![
+        Point::new(1, vec![1.0]).with_payload(nested(100)),
+        Point::new(2, vec![1.0]).with_payload(exact),
+    ];
+    let store = open(config(), on_disk());
+    let mut client = store.client(count(4)).unwrap();
+    client.create("c", spec(1, Metric::L2)).unwrap();
+    client.upsert("c", points.clone()).unwrap();
+    store.close().unwrap();
+    drop((client, store));
+    let store = open(config(), on_disk());
+    let mut client = store.client(count(4)).unwrap();
+    let with = With {
+        payload: true,
+        vector: true,
+    };
+    let found = client.get("c", vec![1.into(), 2.into()], with).unwrap();
+    assert!(found.into_iter().eq(points.into_iter().map(Some)));
+}
+
+#[test]
+fn an_answer_has_a_limit_of_bytes() {
+    let mut config = config(2, Durability::Relaxed).with_segment_bytes(4 << 20);
+    config.max_answer_bytes = 64 << 10;
+    let store = open(config, Directories::in_memory(count(2)));
+    let mut client = store.client(count(4)).unwrap();
+    client.create("c", spec(1024, Metric::L2)).unwrap();
+    let text: Payload = [("text".to_owned(), "x".repeat(4000).into())]
+        .into_iter()
+        .collect();
+    let points = (0..100).map(|n| Point::new(n, vec![n as f32; 1024]).with_payload(text.clone()));
+    client.upsert("c", points.collect()).unwrap();
+    let (vector, payload) = (
+        With {
+            payload: false,
+            vector: true,
+        },
+        With {
+            payload: true,
+            vector: false,
+        },
+    );
+    let query = || vec![0.0; 1024];
+    for with in [vector, payload] {
+        let refusals = [
+            client.search("c", Search::new(query(), 50).with(with)).err(),
+            client
+                .search_many("c", Search::many(vec![query(); 10], 10).with(with))
+                .err(),
+            client.scroll("c", None, 50, with).err(),
+            client.get("c", vec![7.into(); 20], with).err(),
+        ];
+        for refused in refusals {
+            let refused = refused.expect("64 KiB are 16 points");
+            assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+            assert!(refused.to_string().contains("above 65536 bytes"), "{refused}");
+        }
+        assert_eq!(
+            client
+                .search("c", Search::new(query(), 10).with(with))
+                .unwrap()
+                .len(),
+            10
+        );
+        assert_eq!(client.scroll("c", None, 10, with).unwrap().len(), 10);
+        assert_eq!(client.get("c", vec![7.into(); 10], with).unwrap().len(), 10);
+    }
+    let plain = client.search("c", Search::new(query(), 100)).unwrap();
+    assert_eq!(plain.len(), 100, "ids and scores are few bytes");
+    let many = vec![7.into(); 10_001];
+    let refused = client.get("c", many, With::default()).unwrap_err();
+    assert!(
+        refused.to_string().contains("ids: 10001; at most 10000"),
+        "{refused}"
+    );
 }
 
 #[test]

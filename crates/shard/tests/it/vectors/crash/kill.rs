@@ -182,7 +182,10 @@ fn check(dir: &Path, durability: Durability, ledger: &mut Ledger) {
         vector: true,
     };
     let ids: Vec<PointId> = ledger.keys().map(|n| id(*n)).collect();
-    let found = client.get("c", ids, with).unwrap();
+    let found = ids
+        .chunks(1000)
+        .flat_map(|ids| client.get("c", ids.to_vec(), with).unwrap());
+    let found: Vec<Option<Point>> = found.collect();
     let mut there = 0;
     for ((n, states), found) in ledger.iter_mut().zip(found) {
         let found = found.map(|point| point.vector);
