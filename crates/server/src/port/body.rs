@@ -3,7 +3,10 @@
 //! A body is in memory while it is read and worked on, so all bodies share a budget. Its room is set aside before the
 //! first byte is read: the stated length, or the route's limit when none is stated. No room is 503 and `Retry-After`.
 
-use super::{api::Api, problem::Problem};
+use super::{
+    api::Api,
+    problem::{self, Problem},
+};
 use axum::{
     Extension, Router,
     body::Bytes,
@@ -21,6 +24,8 @@ use tokio::{
 
 /// What a body may have on routes that do not say otherwise.
 pub(crate) const DEFAULT_BYTES: usize = 2 << 20;
+/// The most bytes of a place in a body that an error names, so that there is room for what is wrong there.
+const LONGEST_PLACE: usize = 256;
 /// How long a body may take to come in.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The budget is counted in these.
@@ -94,7 +99,9 @@ impl Body {
             let place = place
                 .map(|error| error.path().to_string())
                 .filter(|path| path != "." && path != "?");
-            let place = place.map_or_else(String::new, |path| format!("{path}: "));
+            let place = place.map_or_else(String::new, |path| {
+                format!("{}: ", problem::shortened(path, LONGEST_PLACE))
+            });
             Problem::invalid(format!("the body is not what is expected here: {place}{error}"))
         })
     }

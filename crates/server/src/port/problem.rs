@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 
 /// The media type.
 pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
+/// The most bytes of a detail: some tell what was sent, which may be megabytes.
+const LONGEST_DETAIL: usize = 4096;
 /// What a client that meets back-pressure is told to wait, in seconds.
 const RETRY_AFTER_S: &str = "1";
 
@@ -46,7 +48,7 @@ impl Problem {
         Self {
             status,
             kind: kind.into(),
-            detail: detail.into(),
+            detail: shortened(detail.into(), LONGEST_DETAIL),
             members: Map::new(),
             headers: Vec::new(),
         }
@@ -101,6 +103,15 @@ impl Problem {
     }
 }
 
+/// The beginning of a text that has more bytes than that, whole characters of it.
+pub(super) fn shortened(mut text: String, longest: usize) -> String {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest));
+        text.push('…');
+    }
+    text
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let detail = if error.context().is_empty() {
@@ -126,6 +137,13 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_detail_is_cut_between_characters() {
+        assert_eq!(Problem::invalid("x".repeat(4096)).detail(), "x".repeat(4096));
+        let cut = Problem::invalid(format!("x{}", "é".repeat(4096)));
+        assert_eq!(cut.detail(), format!("x{}…", "é".repeat(2047)));
+    }
 
     #[test]
     fn every_kind_has_its_status_and_a_type() {

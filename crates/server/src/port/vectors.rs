@@ -12,6 +12,9 @@
 //! | `POST /v1/vectors/{c}/count` | `{"filter"?}` | `{"count": n}` |
 //! | `POST /v1/vectors/{c}/delete` | `{"ids": [id]}` | `{"deleted": n}` |
 //! | `POST /v1/vectors/{c}/search` | `{"vector" or "vectors", "k", "exact"?, "ef"?, "filter"?, "with"?}` | `{"hits": [hit]}`, or a list of such |
+//!
+//! `get` takes as many ids as a scroll has points, 10 000 at most; what one shard answers, names, vectors and payloads, is at
+//! most 64 MiB. Beyond either the request is refused.
 
 use super::{
     answer,

@@ -233,6 +233,175 @@ fn every_bad_input_is_told_by_its_field_and_its_point() {
     server.stop();
 }
 
+/// A route, a body and what the refusal says.
+type Hostile = (&'static str, String, &'static str);
+
+fn deep(depth: usize) -> String {
+    format!("{}{}", "[".repeat(depth), "]".repeat(depth))
+}
+
+/// One point with something beside its id and its vector.
+fn point_with(rest: &str) -> String {
+    format!(r#"{{"points":[{{"id":7,"vector":[1,2]{rest}}}]}}"#)
+}
+
+fn hostile_json() -> Vec<Hostile> {
+    let unexpected = "the body is not what is expected";
+    let in_payload = |depth| point_with(&format!(r#","payload":{{"a":{}}}"#, deep(depth)));
+    let long = "x".repeat(1 << 20);
+    let bodies = [
+        (String::new(), "EOF"),
+        ("[]".to_owned(), unexpected),
+        ("null".to_owned(), unexpected),
+        (deep(200_000), unexpected),
+        (in_payload(100_000), "recursion limit"),
+        (in_payload(100), "100 deep"),
+        (point_with(r#","id":8"#), "duplicate field `id`"),
+        (format!("{} x", point_with("")), "trailing characters"),
+        (format!(r#"{{"points":[],"{long}":1}}"#), "unknown field `xxx"),
+    ];
+    bodies.map(|(body, says)| ("points", body, says)).into()
+}
+
+fn hostile_points() -> Vec<Hostile> {
+    let point = |id: &str, vector: &str| format!(r#"{{"points":[{{"id":{id},"vector":{vector}}}]}}"#);
+    let long = format!(r#""{}""#, "x".repeat(1 << 20));
+    let bodies = [
+        (point_with(r#","payload":[1]"#), "points[0].payload"),
+        (point_with(r#","payload":{"a":1e999}"#), "number out of range"),
+        (point("7", "[null,2]"), "points[0].vector[0]"),
+        (point("7", "[1,1e999]"), "points[0].vector[1]"),
+        (point("7", "[1,1e20]"), "vector: [1] is"),
+        (point("7.5", "[1,2]"), "points[0].id"),
+        (point("18446744073709551616", "[1,2]"), "points[0].id"),
+        (point(&long, "[1,2]"), "points[0] (id \"xxx"),
+    ];
+    bodies.map(|(body, says)| ("points", body, says)).into()
+}
+
+fn hostile_searches() -> Vec<Hostile> {
+    let search = |query: &str, k: &str| format!(r#"{{{query},"k":{k}}}"#);
+    let filter = |filter: String| format!(r#"{{"vector":[1,2],"k":1,"filter":{filter}}}"#);
+    let queries = |count: usize| format!(r#""vectors":[{}[1,2]]"#, "[1,2],".repeat(count));
+    let one = r#""vector":[1,2]"#;
+    let nots = format!("{}true{}", r#"{"not":"#.repeat(100), "}".repeat(100));
+    let long = format!(r#"{{"{}":1}}"#, "x".repeat(1 << 20));
+    let values = format!(r#"{{"field":"a","in":[{}1]}}"#, "1,".repeat(500));
+    let bodies = [
+        (search(one, "1e9"), "k"),
+        (search(one, "99999999999999999999"), "k"),
+        (search(r#""vector":[1,null]"#, "1"), "vector[1]"),
+        (search(r#""vector":[1,2],"vectors":[[1,2]]"#, "1"), "and not both"),
+        (search(&queries(1024), "1"), "vectors: 1025 queries"),
+        (search(&queries(100), "10000"), "at most 1000000 together"),
+        (filter(deep(200)), "recursion limit"),
+        (filter(nots), "filter: nested"),
+        (filter(long), "filter: a condition has"),
+        (filter(values), "at most 256"),
+    ];
+    bodies.map(|(body, says)| ("search", body, says)).into()
+}
+
+fn hostile_others() -> Vec<Hostile> {
+    let (many, long) = ("1,".repeat(10_000), "x".repeat(1 << 20));
+    let range = r#"{"filter":{"field":"a","range":{"gt":{}}}}"#;
+    vec![
+        (
+            "get",
+            format!(r#"{{"ids":[{many}1]}}"#),
+            "ids: 10001; at most 10000",
+        ),
+        (
+            "delete",
+            format!(r#"{{"ids":["{long}"]}}"#),
+            "ids: [0]: 1048576 bytes",
+        ),
+        (
+            "scroll",
+            r#"{"limit":10001}"#.to_owned(),
+            "limit: 10001; 1 to 10000",
+        ),
+        ("scroll", r#"{"limit":0}"#.to_owned(), "limit: 0; 1 to 10000"),
+        ("count", range.to_owned(), "neither a number nor a text"),
+    ]
+}
+
+#[test]
+fn hostile_bodies_are_refused_and_change_nothing() {
+    let (_dir, server) = started();
+    let at = server.api();
+    let spec = json!({"dimension": 2, "metric": "l2"});
+    ask(at, "PUT", "/v1/vectors/c", spec.clone());
+    let hostile = [
+        hostile_json(),
+        hostile_points(),
+        hostile_searches(),
+        hostile_others(),
+    ];
+    for (route, body, says) in hostile.into_iter().flatten() {
+        let method = if route == "points" { "PUT" } else { "POST" };
+        let reply = call(
+            at,
+            method,
+            &format!("/v1/vectors/c/{route}"),
+            Some(body.as_bytes()),
+        );
+        let problem = json_of(&reply);
+        assert_eq!(reply.status, 400, "{route}: {says}: {problem}");
+        let detail = problem["detail"].as_str().expect("a sentence");
+        assert!(detail.contains(says), "{route}: {says}: {detail}");
+        assert!(
+            reply.body.len() < 10_000,
+            "{says}: an answer of {} bytes",
+            reply.body.len()
+        );
+    }
+    let reply = call(at, "PUT", "/v1/vectors/c/points", Some(b"{\"points\":\xff}"));
+    assert_eq!(reply.status, 400, "{reply:?}");
+    for name in ["%FF", "%00", &"n".repeat(256)] {
+        let (status, problem) = api(at, "PUT", &format!("/v1/vectors/{name}"), spec.clone());
+        assert_eq!(status, 400, "{name}: {problem}");
+    }
+    assert_eq!(ask(at, "GET", "/v1/vectors/c", Value::Null)["count"], 0);
+    assert_eq!(
+        ask(at, "GET", "/v1/vectors", Value::Null),
+        json!({"collections": ["c"]})
+    );
+    server.stop();
+}
+
+#[test]
+fn a_body_and_an_answer_have_their_limits() {
+    let (_dir, server) = started();
+    let at = server.api();
+    ask(
+        at,
+        "PUT",
+        "/v1/vectors/c",
+        json!({"dimension": 4096, "metric": "l2"}),
+    );
+    let mut body = json!({"points": [{"id": 1, "vector": vec![0; 4096]}]}).to_string();
+    body.push_str(&" ".repeat((32 << 20) - body.len()));
+    let reply = call(at, "PUT", "/v1/vectors/c/points", Some(body.as_bytes()));
+    assert_eq!((reply.status, json_of(&reply)), (200, json!({"stored": 1})));
+    // One vector is 16 KiB; asked for often enough it is more than an answer may have.
+    let often = json!({"ids": vec![1; 5000], "with": ["vector"]});
+    let (status, problem) = api(at, "POST", "/v1/vectors/c/get", often);
+    assert_eq!(status, 400, "{problem}");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .is_some_and(|text| text.contains("above 67108864 bytes")),
+        "{problem}"
+    );
+    let few = json!({"ids": [1, 1], "with": ["vector"]});
+    assert_eq!(
+        ask(at, "POST", "/v1/vectors/c/get", few)["points"][1]["vector"][4095],
+        0.0
+    );
+    server.stop();
+}
+
 fn each_shard_has_its_figures(at: SocketAddr) {
     let stats = ask(at, "GET", "/stats", Value::Null);
     let shard = &stats["engines"]["vectors"]["shards"][0];
