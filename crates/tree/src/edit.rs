@@ -110,10 +110,7 @@ fn replace(stage: &mut Stage<'_>, path: &Path, mut rows: Vec<Row>) -> Result<(),
         stage.delete(&above)?;
     }
     // Those whose key was taken are there already.
-    for (key, value) in rows.into_iter().filter(|(key, _)| !key.is_empty()) {
-        stage.put(key, value)?;
-    }
-    Ok(())
+    stage.put_all(rows.into_iter().filter(|(key, _)| !key.is_empty()))
 }
 
 /// Looks once, downwards, at what is at a place and at the row before it.

@@ -30,6 +30,15 @@ impl Overlay {
         self.rows.insert(key, value);
     }
 
+    /// Sets rows in the order of their keys: where there are none yet, in one go.
+    pub(crate) fn set_all(&mut self, rows: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) {
+        if self.rows.is_empty() {
+            self.rows = rows.collect();
+        } else {
+            self.rows.extend(rows);
+        }
+    }
+
     /// Removes what is there from `low` up to but not including `high`.
     pub(crate) fn remove_range(&mut self, low: &[u8], high: &[u8]) {
         let within: Vec<Vec<u8>> = self
@@ -59,7 +68,11 @@ impl Overlay {
         for (low, high) in &later.removed {
             self.remove_range(low, high);
         }
-        self.rows.extend(later.rows);
+        if self.rows.is_empty() {
+            self.rows = later.rows;
+        } else {
+            self.rows.extend(later.rows);
+        }
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {

@@ -61,6 +61,24 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Sets many keys, in their order.
+    pub(crate) fn put_all(
+        &mut self,
+        rows: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+    ) -> Result<(), TreeError> {
+        let mut long = Vec::new();
+        let set_bytes = &mut self.set_bytes;
+        self.changes.set_all(rows.filter_map(|(key, value)| {
+            if key.len() > CUT {
+                long.push((key, value));
+                return None;
+            }
+            *set_bytes += (key.len() + value.len()) as u64;
+            Some((key, Some(value)))
+        }));
+        long.into_iter().try_for_each(|(key, value)| self.put(key, value))
+    }
+
     fn new_piece(&mut self, row: Vec<u8>) -> Result<u64, TreeError> {
         let piece = read_mark(&self.rows(), NEXT_PIECE_MARK)?;
         self.changes
