@@ -13,10 +13,11 @@ use io_uring::{
 use quintet_core::{Error, ErrorKind, Result};
 use std::{collections::VecDeque, io, marker::PhantomData, time::Duration};
 
-/// Requests that one entry into the kernel submits.
+/// Requests that one entry into the kernel submits, and with how few of them a loop still begins.
 const SUBMISSIONS: u32 = 1024;
-/// Completions that fit before the kernel keeps them elsewhere.
-const COMPLETIONS: u32 = 8192;
+const LEAST_SUBMISSIONS: u32 = 64;
+/// Completions for each of them that fit before the kernel keeps them elsewhere.
+const COMPLETIONS_EACH: u32 = 8;
 /// The group of the receive buffers.
 pub(super) const BUFFER_GROUP: u16 = 0;
 
@@ -38,6 +39,21 @@ pub(super) struct Ring {
     outstanding: usize,
     /// The kernel takes requests only from the thread that made the ring.
     _one_thread: PhantomData<*mut ()>,
+}
+
+fn as_large_as_fits<T>(mut make: impl FnMut(u32) -> Result<T>) -> Result<T> {
+    let mut submissions = SUBMISSIONS;
+    loop {
+        match make(submissions) {
+            Err(error) if submissions > LEAST_SUBMISSIONS && is_out_of_memory(&error) => submissions /= 4,
+            made => return made,
+        }
+    }
+}
+
+fn is_out_of_memory(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::OutOfMemory)
 }
 
 impl Ring {
@@ -70,9 +86,9 @@ impl Ring {
         })
     }
 
-    /// A ring of a loop's size.
+    /// A ring of a loop's size, or a smaller one while the kernel has no memory for that: what does not fit it waits.
     pub(super) fn of_a_loop() -> Result<Self> {
-        Self::new(SUBMISSIONS, COMPLETIONS)
+        as_large_as_fits(|submissions| Self::new(submissions, submissions * COMPLETIONS_EACH))
     }
 
     /// Asks the kernel for each operation that the loop uses. Multishot receive is older than deferred task work, which
@@ -207,5 +223,28 @@ impl Ring {
 
     pub(super) fn outstanding(&self) -> usize {
         self.outstanding
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_is_smaller_where_memory_is_short_and_nothing_else_is_tried_again() {
+        let attempt = |errno: i32, fits: u32| {
+            let mut asked = Vec::new();
+            let made = as_large_as_fits(|submissions| {
+                asked.push(submissions);
+                let refused = || unavailable("setup", io::Error::from_raw_os_error(errno));
+                (submissions <= fits).then_some(submissions).ok_or_else(refused)
+            });
+            (made.map_err(|error| error.kind()), asked)
+        };
+        assert_eq!(attempt(libc::ENOMEM, 1024), (Ok(1024), vec![1024]));
+        assert_eq!(attempt(libc::ENOMEM, 100), (Ok(64), vec![1024, 256, 64]));
+        let refused = Err(ErrorKind::Unsupported);
+        assert_eq!(attempt(libc::ENOMEM, 0), (refused, vec![1024, 256, 64]));
+        assert_eq!(attempt(libc::EPERM, 0), (refused, vec![1024]));
     }
 }
