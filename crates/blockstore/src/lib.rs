@@ -56,6 +56,9 @@ mod verify;
 mod view;
 mod worker;
 
+/// The crates whose types are in this one's interface, so that who embeds it needs no other.
+pub use {quintet_core, quintet_log};
+
 pub use compact::{CompactOptions, Compacted};
 pub use config::Config;
 pub use digest::Digest;

@@ -20,7 +20,7 @@
 //! let worker = { let store = store.clone(); std::thread::spawn(move || store.shift_wait("jobs", Wait::forever())) };
 //! store.push("jobs", "job 1")?;
 //! assert_eq!(worker.join().unwrap()?, Some("job 1".into()));
-//! # Ok::<(), quintet_core::Error>(())
+//! # Ok::<(), quintet_kv::quintet_core::Error>(())
 //! ```
 #![forbid(unsafe_code)]
 
@@ -52,3 +52,5 @@ pub use ops::{Ttl, Wait};
 pub use store::Store;
 pub use value::{Bytes, Hash, List, Object, Set, SortedSet, Value, from_json, to_json};
 pub use wait::{CancelGuard, CancelToken, Taking, cancellation};
+/// The crates whose types are in this one's interface, so that who embeds it needs no other.
+pub use {quintet_core, quintet_log};

@@ -16,8 +16,8 @@
 //! | `conformance` | the clauses that every directory, and everything durable, must keep |
 //!
 //! ```
-//! use quintet_core::{Commit, Seq, SystemClock};
 //! use quintet_log::{Log, LogConfig, MemDirectory};
+//! use quintet_log::quintet_core::{Commit, Seq, SystemClock};
 //! use std::sync::Arc;
 //!
 //! let directory = Arc::new(MemDirectory::new());
@@ -36,7 +36,7 @@
 //!     Ok(())
 //! })?;
 //! assert_eq!(replayed, [(seq, b"set x = 1".to_vec())]);
-//! # Ok::<(), quintet_core::Error>(())
+//! # Ok::<(), quintet_log::quintet_core::Error>(())
 //! ```
 #![forbid(unsafe_code)]
 
@@ -58,6 +58,9 @@ mod segment;
 pub mod snapshot;
 mod stats;
 mod writer;
+
+/// The crate whose types are in this one's interface, so that who embeds it needs no other.
+pub use quintet_core;
 
 pub use alarm::Alarm;
 pub use config::LogConfig;

@@ -30,6 +30,9 @@ mod protocol;
 mod stats;
 mod timer;
 
+/// The crate whose types are in this one's interface, so that who embeds it needs no other.
+pub use quintet_core;
+
 pub use backend::Backend;
 pub use connection::{ConnectionId, Link, Links};
 pub use event_loop::{Control, Driver, EventLoop, LoopContext, Step, WorkerThread};

@@ -12,8 +12,8 @@
 //! keeps every other thread out. No request takes a lock; the one mutex of the crate is in `manifest.rs`.
 //!
 //! ```
-//! use quintet_core::{Keyed, KeyedReply, SystemClock};
 //! use quintet_shard::{ByKey, EngineConfig, MapConfig, MapHandler, ShardEngine};
+//! use quintet_shard::quintet_core::{Keyed, KeyedReply, SystemClock};
 //! use std::{num::NonZeroUsize, sync::Arc};
 //!
 //! let config = EngineConfig { shards: NonZeroUsize::new(2).unwrap(), ..EngineConfig::default() };
@@ -22,7 +22,7 @@
 //! let reply = caller.call(Keyed::Add { key: b"hits".to_vec(), delta: 2 })?;
 //! assert_eq!(reply, KeyedReply::Sum(2));
 //! engine.shutdown()?;
-//! # Ok::<(), quintet_core::Error>(())
+//! # Ok::<(), quintet_shard::quintet_core::Error>(())
 //! ```
 #![deny(unsafe_code)]
 
@@ -32,6 +32,9 @@ mod error;
 mod manifest;
 mod map;
 pub mod vector;
+
+/// The crates whose types are in this one's interface, so that who embeds it needs no other.
+pub use {quintet_core, quintet_log};
 
 pub use engine::{
     ByKey, Caller, ClientPort, EngineConfig, Own, Pinning, RoundRobin, Router, ShardEngine, ShardId,

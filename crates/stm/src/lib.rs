@@ -59,6 +59,9 @@ pub mod workflow;
 #[cfg(all(feature = "workflow", not(quintet_loom)))]
 mod yaml;
 
+/// The crates whose types are in this one's interface, so that who embeds it needs no other.
+pub use {quintet_core, quintet_log};
+
 #[cfg(not(quintet_loom))]
 pub use audit::{Audit, Condition, Recipe, Recipes, Rule, Warning};
 #[cfg(not(quintet_loom))]

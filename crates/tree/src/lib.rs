@@ -49,6 +49,9 @@ mod value;
 mod view;
 mod watch;
 
+/// The crate whose types are in this one's interface, so that who embeds it needs no other.
+pub use quintet_core;
+
 pub use backup::backup;
 pub use config::Config;
 pub use error::TreeError;
