@@ -10,24 +10,28 @@ use loom::{
 };
 use quintet_core::Parker;
 
+/// One thread waits for what another does, which then rings.
+fn wait_for_one_ring(parker: &Parker) {
+    let bell = parker.doorbell();
+    let work = Arc::new(AtomicBool::new(false));
+    let ringer = thread::spawn({
+        let work = Arc::clone(&work);
+        move || {
+            work.store(true, Ordering::Relaxed);
+            bell.ring();
+        }
+    });
+    while !work.load(Ordering::Relaxed) {
+        parker.wait(|| work.load(Ordering::Relaxed), None);
+    }
+    ringer.join().unwrap();
+}
+
 /// Budget: 3 preemptions, 2 threads. Publish and ring against look, arm, look, park.
 #[test]
 fn no_wake_up_is_lost() {
     explore(3, || {
-        let parker = Parker::new();
-        let bell = parker.doorbell();
-        let work = Arc::new(AtomicBool::new(false));
-        let ringer = thread::spawn({
-            let work = Arc::clone(&work);
-            move || {
-                work.store(true, Ordering::Relaxed);
-                bell.ring();
-            }
-        });
-        while !work.load(Ordering::Relaxed) {
-            parker.wait(|| work.load(Ordering::Relaxed), None);
-        }
-        ringer.join().unwrap();
+        wait_for_one_ring(&Parker::new());
     });
 }
 
@@ -36,20 +40,7 @@ fn no_wake_up_is_lost() {
 fn no_wake_up_is_lost_by_giving_way() {
     explore(3, || {
         // One look, then one that gives way first.
-        let parker = Parker::new().with_spins(2).giving_way();
-        let bell = parker.doorbell();
-        let work = Arc::new(AtomicBool::new(false));
-        let ringer = thread::spawn({
-            let work = Arc::clone(&work);
-            move || {
-                work.store(true, Ordering::Relaxed);
-                bell.ring();
-            }
-        });
-        while !work.load(Ordering::Relaxed) {
-            parker.wait(|| work.load(Ordering::Relaxed), None);
-        }
-        ringer.join().unwrap();
+        wait_for_one_ring(&Parker::new().with_spins(2).giving_way());
     });
 }
 

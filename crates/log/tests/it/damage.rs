@@ -14,17 +14,22 @@ fn read_all(directory: &MemDirectory) -> Result<(Contents, Records)> {
     Ok((contents, records))
 }
 
-/// Three segments, each record synced on its own, as a killed process leaves them.
-fn sample() -> MemDirectory {
+/// So many records, each synced on its own, as a killed process leaves them.
+fn killed_after(count: u64, config: LogConfig) -> MemDirectory {
     let directory = MemDirectory::new();
-    let (log, ..) = open(&directory, small(Durability::Full), Seq::ZERO).unwrap();
-    for number in 1..=60 {
+    let (log, ..) = open(&directory, config, Seq::ZERO).unwrap();
+    for number in 1..=count {
         log.append(&record(number)).unwrap();
         log.wait_durable(Seq(number), None).unwrap();
     }
     let killed = directory.fork();
     drop(log);
     killed
+}
+
+/// Three segments.
+fn sample() -> MemDirectory {
+    killed_after(60, small(Durability::Full))
 }
 
 #[test]
@@ -139,22 +144,14 @@ fn a_kill_without_a_power_cut_loses_nothing_written_and_a_later_power_cut_neithe
     drop((log, again));
 }
 
-/// One large segment, each record synced on its own, as a killed process leaves it.
+/// One large segment.
 fn roomy() -> MemDirectory {
-    let directory = MemDirectory::new();
     let config = LogConfig {
         segment_bytes: 32 << 20,
         zero_fill: false,
         ..small(Durability::Full)
     };
-    let (log, ..) = open(&directory, config, Seq::ZERO).unwrap();
-    for number in 1..=200 {
-        log.append(&record(number)).unwrap();
-        log.wait_durable(Seq(number), None).unwrap();
-    }
-    let killed = directory.fork();
-    drop(log);
-    killed
+    killed_after(200, config)
 }
 
 #[test]

@@ -21,6 +21,11 @@ fn ask(at: SocketAddr, method: &str, path: &str, body: Value) -> Value {
     answer
 }
 
+/// The collection `c`, as `spec` says.
+fn collection(at: SocketAddr, spec: Value) {
+    ask(at, "PUT", "/v1/vectors/c", spec);
+}
+
 #[test]
 fn a_client_stores_finds_filters_pages_deletes_and_drops() {
     let (_dir, server) = started();
@@ -180,12 +185,7 @@ fn refused_collections() -> Vec<Refused> {
 fn every_bad_input_is_told_by_its_field_and_its_point() {
     let (_dir, server) = started();
     let at = server.api();
-    ask(
-        at,
-        "PUT",
-        "/v1/vectors/c",
-        json!({"dimension": 2, "metric": "cosine"}),
-    );
+    collection(at, json!({"dimension": 2, "metric": "cosine"}));
     ask(
         at,
         "PUT",
@@ -331,7 +331,7 @@ fn hostile_bodies_are_refused_and_change_nothing() {
     let (_dir, server) = started();
     let at = server.api();
     let spec = json!({"dimension": 2, "metric": "l2"});
-    ask(at, "PUT", "/v1/vectors/c", spec.clone());
+    collection(at, spec.clone());
     let hostile = [
         hostile_json(),
         hostile_points(),
@@ -374,12 +374,7 @@ fn hostile_bodies_are_refused_and_change_nothing() {
 fn a_body_and_an_answer_have_their_limits() {
     let (_dir, server) = started();
     let at = server.api();
-    ask(
-        at,
-        "PUT",
-        "/v1/vectors/c",
-        json!({"dimension": 4096, "metric": "l2"}),
-    );
+    collection(at, json!({"dimension": 4096, "metric": "l2"}));
     let mut body = json!({"points": [{"id": 1, "vector": vec![0; 4096]}]}).to_string();
     body.push_str(&" ".repeat((32 << 20) - body.len()));
     let reply = call(at, "PUT", "/v1/vectors/c/points", Some(body.as_bytes()));

@@ -76,7 +76,7 @@ pub(super) static COMMANDS: &[Command] = &[
     reads("PING", -1, "connection", Keys::None, connection::ping, ""),
     reads("ECHO", 2, "connection", Keys::None, connection::echo, ""),
     session(Access::Open, "HELLO", -1, "connection", Keys::None, ""),
-    session(Access::Open, "AUTH", -2, "connection", Keys::None, "the password, or token, is judged by the authenticator that the port is given; the user is `default` or the token's; when a token expires, a command that blocks is answered `NOAUTH`, and a subscription so and its connection ended"),
+    session(Access::Open, "AUTH", -2, "connection", Keys::None, "the password, or token, is judged by the authenticator that the port is given; the user is `default` or the token's; when a token expires or is taken back, a command that blocks is answered `NOAUTH`, and a subscription so and its connection ended"),
     session(Access::Read, "SELECT", 2, "connection", Keys::None, "16 databases"),
     session(Access::Open, "QUIT", -1, "connection", Keys::None, ""),
     session(Access::Open, "RESET", 1, "connection", Keys::None, ""),
