@@ -5,7 +5,8 @@
 
 use crate::{
     Budget, Clock, Completion, Connector, Controller, Deadline, Doorbell, Message, MessageHandler, Parker,
-    Request, Result, Tick, pipeline::Pipeline, port::Registry, primitive::Arc, switchboard::Switchboard,
+    Request, Result, Tick, gathering::Gathering, pipeline::Pipeline, port::Registry, primitive::Arc,
+    switchboard::Switchboard,
 };
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -15,10 +16,11 @@ pub struct BatchConfig {
     /// The least time between two commits; writes handled meanwhile share the next one. Default 0: a commit in progress
     /// already collects the next batch. Raising it trades write latency for fewer commits.
     pub commit_spacing: Duration,
-    /// For handlers whose commits block: the next commit waits this part of what the last one took for those whom that one
-    /// answered, 8 being an eighth, so that clients that ask again at once share commits instead of taking turns. It waits
-    /// no longer than until as many writes are there as were answered or came meanwhile, and 10 ms; a client alone never
-    /// waits. Default 0: no wait.
+    /// For handlers whose commits block: the next commit waits for those whom the last one answered, so that clients that
+    /// ask again at once share commits instead of taking turns. It waits as long as that commit took, and 10 ms at the most;
+    /// once somebody came, until nobody does for this part of that time, 8 being an eighth; and only until as many writes
+    /// are there as were answered or came meanwhile. Where nobody came in that time, 64 commits wait this part of it only. A
+    /// client alone never waits. Default 0: no wait.
     pub gather_divisor: u32,
     /// How many items one call of [`MessageHandler::maintain`] may touch. Default 256.
     pub maintain_items: NonZeroUsize,
@@ -41,16 +43,6 @@ impl Default for BatchConfig {
             budget_messages: count(1024),
         }
     }
-}
-
-/// The longest gathering: after a commit that took unusually long, an eighth of it would be felt.
-const GATHER_MAX: Duration = Duration::from_millis(10);
-
-/// Whom the next commit waits for.
-struct Gathering {
-    /// As many writes as were answered by the last commit or waited behind it.
-    wanted: usize,
-    until: Deadline,
 }
 
 /// The owner of one [`MessageHandler`] and the server of any number of ports.
@@ -81,9 +73,7 @@ pub struct BatchController<M: Message, H: MessageHandler<M>> {
     writes: Vec<Request<M>>,
     ready: Vec<Completion<M>>,
     next_commit: Option<Deadline>,
-    /// Writes handled since the last commit.
-    handled: usize,
-    gathering: Option<Gathering>,
+    gathering: Gathering,
     next_maintain: Option<Deadline>,
     /// Messages came since `maintain` last said when it wants to run; they may have changed that.
     maintain_is_stale: bool,
@@ -112,8 +102,7 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
             writes: Vec::new(),
             ready: Vec::new(),
             next_commit: None,
-            handled: 0,
-            gathering: None,
+            gathering: Gathering::new(config.gather_divisor),
             next_maintain,
             maintain_is_stale: false,
             ticks_since_maintain: 0,
@@ -171,7 +160,7 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Deadline> {
         let commit = if self.pipeline.is_dirty() {
-            self.next_commit.max(self.gathers_until())
+            self.next_commit.max(self.gathering.waits_until().map(Deadline))
         } else {
             None
         };
@@ -201,26 +190,17 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
     }
 
     fn commit(&mut self) -> Result<()> {
-        let answered = std::mem::take(&mut self.handled);
+        let answered = self.gathering.ends();
         let begun = self.clock.now();
         let result = self.pipeline.commit(&mut self.ready);
         let took = self.clock.now().saturating_duration_since(begun);
-        let wanted = answered + self.switchboard.queued();
+        let queued = self.switchboard.queued();
         self.reply();
-        self.gathering = (self.config.gather_divisor > 0 && wanted > 1).then(|| Gathering {
-            wanted,
-            until: Deadline::after(&*self.clock, (took / self.config.gather_divisor).min(GATHER_MAX)),
-        });
+        self.gathering.begins(answered, queued, took, || self.clock.now());
         if !self.config.commit_spacing.is_zero() {
             self.next_commit = Some(Deadline::after(&*self.clock, self.config.commit_spacing));
         }
         result
-    }
-
-    /// Until when the next commit waits for more writes; `None` = they are there.
-    fn gathers_until(&self) -> Option<Deadline> {
-        let gathering = self.gathering.as_ref()?;
-        (self.handled < gathering.wanted).then_some(gathering.until)
     }
 
     /// Answers the reads that were collected and handles the writes.
@@ -231,7 +211,7 @@ impl<M: Message, H: MessageHandler<M>> BatchController<M, H> {
             self.reply();
         }
         if !self.writes.is_empty() {
-            self.handled += self.writes.len();
+            self.gathering.came(self.writes.len(), || self.clock.now());
             let switchboard = &self.switchboard;
             self.pipeline.write(&mut self.writes, &mut self.ready, |done| {
                 switchboard.awaits(done.id)
@@ -276,7 +256,7 @@ impl<M: Message, H: MessageHandler<M>> Controller for BatchController<M, H> {
             .switchboard
             .collect(budget, &mut self.reads, &mut self.writes);
         self.serve();
-        let wait = self.next_commit.max(self.gathers_until());
+        let wait = self.next_commit.max(self.gathering.waits_until().map(Deadline));
         let waits = wait.is_some_and(|due| !due.is_due(&*self.clock));
         if self.pipeline.is_dirty() && !waits {
             worked += 1;

@@ -39,6 +39,7 @@ mod durability;
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod gathering;
 mod handler;
 mod id;
 mod inline;

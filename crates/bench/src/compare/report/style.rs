@@ -24,8 +24,8 @@ h2{font-size:21px;line-height:1.25;margin:52px 0 4px;padding-top:18px;border-top
 p{margin:8px 0;max-width:78ch}.soft{color:var(--soft)}.small{font-size:13.5px}a{color:var(--ours)}\
 .verdict{background:var(--panel);border-left:4px solid var(--good);padding:10px 16px;margin:14px 0;border-radius:0 6px 6px 0}\
 .verdict p{margin:4px 0}.verdict p:first-child{font-weight:600}\
-.scroll{overflow-x:auto;margin:14px 0}table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums;white-space:nowrap}\
-th,td{padding:5px 10px;text-align:right;border-bottom:1px solid var(--grid)}th{color:var(--soft);font-weight:600;vertical-align:bottom;white-space:normal}\
+.scroll{overflow-x:auto;margin:14px 0}table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;white-space:nowrap}\
+th,td{padding:5px 7px;text-align:right;border-bottom:1px solid var(--grid)}th{color:var(--soft);font-weight:600;vertical-align:bottom;white-space:normal}\
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--paper)}tr.ours td:first-child{color:var(--ours);font-weight:600}\
 tr.leads td{background:var(--panel)}tr.leads td:first-child::after{content:' \\2605';color:var(--good)}\
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,500px),1fr));gap:18px}\
