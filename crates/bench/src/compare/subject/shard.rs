@@ -31,7 +31,8 @@ type KeyOf = ByKey<fn(&Keyed) -> &[u8]>;
 
 impl Engine for Shards {
     fn connect(&self) -> Result<Session> {
-        let parker = Parker::new();
+        // As the engine's own callers wait.
+        let parker = Parker::new().giving_way();
         let port = self.0.port(
             CREDITS,
             ByKey(Keyed::key as fn(&Keyed) -> &[u8]),
