@@ -98,7 +98,8 @@ impl<M: Message, H: MessageHandler<M> + 'static> ShardEngine<M, H> {
     }
 
     /// A port that never blocks, with at most `credits` requests in flight to each shard. `bell` is rung when answers
-    /// wait. May be taken at any time and from any thread; a shard that does not run is connected when it does.
+    /// wait. May be taken at any time and from any thread; a shard that does not run is connected when it does. Who sleeps
+    /// until that bell does so best on a [`Parker`] that [gives way](Parker::giving_way), as a [`caller`](Self::caller) does.
     ///
     /// # Errors
     /// [`ShardError::Stopped`] after a shutdown.
