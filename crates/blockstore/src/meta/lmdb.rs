@@ -174,14 +174,25 @@ impl Lmdb {
             .map_err(|error| BlockError::io(format!("copying to {}", to.display()), error))
     }
 
-    /// Calls `read` within one snapshot.
+    /// Calls `read` within one snapshot. It must not ask for another.
     fn snapshot<T>(
         &self,
         read: impl FnOnce(&Live, &RoTxn<'_, WithoutTls>) -> Result<T, BlockError>,
     ) -> Result<T, BlockError> {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        let live = live.as_ref().ok_or(BlockError::Poisoned)?;
-        read(live, &live.env.read_txn()?)
+        let mut recovered = false;
+        loop {
+            let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+            let environment = live.as_ref().ok_or(BlockError::Poisoned)?;
+            match environment.env.read_txn() {
+                Ok(txn) => return read(environment, &txn),
+                // A write of another thread has just failed, which has not come to `recover_reads` yet.
+                Err(heed::Error::Mdb(MdbError::Panic)) if !recovered => {}
+                Err(error) => return Err(error.into()),
+            }
+            drop(live);
+            self.recover_reads();
+            recovered = true;
+        }
     }
 
     /// The value of `key` in the last checkpoint.
@@ -315,6 +326,49 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
+
+    /// Makes every later write of a meta page of the environment in `dir` fail, as on a broken disk: LMDB writes those through
+    /// a descriptor of their own, in whose place comes one that may only read.
+    fn break_meta_pages(dir: &Path) {
+        let data = fs::File::open(dir.join(DATA_FILE)).unwrap();
+        let path = dir.join(DATA_FILE).canonicalize().unwrap();
+        let mut broken = 0;
+        for entry in fs::read_dir("/proc/self/fd").unwrap() {
+            let entry = entry.unwrap();
+            let Ok(number) = entry.file_name().to_string_lossy().parse::<i32>() else {
+                continue;
+            };
+            // SAFETY: asks for a descriptor's flags, which changes nothing.
+            let flags = unsafe { libc::fcntl(number, libc::F_GETFL) };
+            if flags & libc::O_DSYNC != 0 && fs::read_link(entry.path()).is_ok_and(|link| link == path) {
+                // SAFETY: the descriptor is LMDB's own, and its writes are what is to fail.
+                assert_eq!(unsafe { libc::dup2(data.as_raw_fd(), number) }, number);
+                broken += 1;
+            }
+        }
+        assert_eq!(broken, 1);
+    }
+
+    #[test]
+    fn a_reader_that_comes_right_after_a_failed_write_reads_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let lmdb = Lmdb::open(dir.path(), 1 << 20, 1 << 20, 16).unwrap();
+        lmdb.write(&[(b"kept", Some(b"1"))], Seq(1)).unwrap();
+        break_meta_pages(dir.path());
+        {
+            let live = lmdb.live.read().unwrap();
+            let failed = live.as_ref().unwrap().write(&[(b"lost", Some(b"2"))], Seq(2));
+            assert!(failed.is_err());
+        }
+        // The writer has not come to `recover_reads` yet.
+        assert_eq!(lmdb.get(b"kept").unwrap().as_deref(), Some(&b"1"[..]));
+        assert_eq!(lmdb.watermark().unwrap(), Seq(1));
+        lmdb.recover_reads();
+        assert_eq!(lmdb.get(b"lost").unwrap(), None);
+        lmdb.write(&[(b"more", Some(b"3"))], Seq(3)).unwrap_err();
+        assert_eq!(lmdb.entries().unwrap(), 1, "reads go on");
+    }
 
     #[test]
     fn a_full_map_grows_and_the_batch_is_written_whole() {
