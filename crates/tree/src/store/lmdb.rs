@@ -155,6 +155,7 @@ impl Lmdb {
     /// Copies the state of the last commit into another directory, without its free pages; answers the bytes. Writes go
     /// on, but the pages of that state are not used again before the end. The copy is on stable storage then.
     pub(crate) fn copy(&self, to: &Path) -> Result<u64, TreeError> {
+        drop(self.snapshot()?);
         let live = self.live()?;
         let path = to.join(DATA_FILE);
         let file = live.env.copy_to_path(&path, CompactionOption::Enabled)?;
@@ -163,13 +164,20 @@ impl Lmdb {
         copied.map_err(|error| TreeError::io(format!("writing {}", path.display()), error))
     }
 
-    /// The state of the last commit. Takes a reader's slot for as long as it lives.
+    /// The state of the last commit. Takes a reader's slot for as long as it lives. A thread has one at a time: one that
+    /// asks for another while the disk fails would wait for itself.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, TreeError> {
-        let live = self.live()?;
-        Ok(Snapshot {
-            txn: live.env.static_read_txn()?,
-            table: live.table,
-        })
+        let Live { env, table } = self.live()?;
+        match env.static_read_txn() {
+            Ok(txn) => Ok(Snapshot { txn, table }),
+            Err(heed::Error::Mdb(heed::MdbError::Panic)) => {
+                self.recover_reads();
+                let Live { env, table } = self.live()?;
+                let txn = env.static_read_txn()?;
+                Ok(Snapshot { txn, table })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn live(&self) -> Result<Live, TreeError> {
@@ -190,7 +198,6 @@ impl Lmdb {
         let written = live.write(changes);
         drop(live);
         written.map_err(|error| {
-            self.recover_reads();
             let is_short = matches!(&error, heed::Error::Io(error) if error.raw_os_error() == Some(EIO));
             let error = TreeError::from(error);
             if is_short && self.has_no_room_for(changes) {
@@ -226,10 +233,10 @@ impl Lmdb {
     }
 
     /// An environment whose meta page could not be written refuses everything from then on, reads too. What it holds is as
-    /// good as before: it is opened again, for reading only.
+    /// good as before: the first who reads then opens it again, for reading only.
     fn recover_reads(&self) {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        if live.as_ref().is_some_and(|live| live.env.write_txn().is_ok()) {
+        if live.as_ref().is_some_and(|live| live.env.read_txn().is_ok()) {
             return;
         }
         if let Some(Live { env, .. }) = live.take() {
@@ -306,5 +313,61 @@ impl Rows for Snapshot {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    /// Makes every later write of a meta page of the environment in `dir` fail, as on a broken disk: LMDB writes those through
+    /// a descriptor of their own, in whose place comes one that may only read.
+    fn break_meta_pages(dir: &Path) {
+        let data = fs::File::open(dir.join(DATA_FILE)).unwrap();
+        let path = dir.join(DATA_FILE).canonicalize().unwrap();
+        let mut broken = 0;
+        for entry in fs::read_dir("/proc/self/fd").unwrap() {
+            let entry = entry.unwrap();
+            let Ok(number) = entry.file_name().to_string_lossy().parse::<i32>() else {
+                continue;
+            };
+            // SAFETY: asks for a descriptor's flags, which changes nothing.
+            let flags = unsafe { libc::fcntl(number, libc::F_GETFL) };
+            if flags & libc::O_DSYNC != 0 && fs::read_link(entry.path()).is_ok_and(|link| link == path) {
+                // SAFETY: the descriptor is LMDB's own, and its writes are what is to fail.
+                assert_eq!(unsafe { libc::dup2(data.as_raw_fd(), number) }, number);
+                broken += 1;
+            }
+        }
+        assert_eq!(broken, 1);
+    }
+
+    fn set(key: &[u8], value: &[u8]) -> Overlay {
+        let mut changes = Overlay::default();
+        changes.set(key.to_vec(), Some(value.to_vec()));
+        changes
+    }
+
+    #[test]
+    fn reads_go_on_after_a_failed_write_also_where_the_writer_holds_a_snapshot() {
+        let dir = tempfile::tempdir().unwrap();
+        let lmdb = Lmdb::open(dir.path(), 1 << 20, 16).unwrap();
+        lmdb.write(&set(b"kept", b"1")).unwrap();
+        let before = lmdb.snapshot().unwrap();
+        break_meta_pages(dir.path());
+        lmdb.write(&set(b"lost", b"2")).unwrap_err();
+        assert!(!lmdb.can_write());
+        assert_eq!(before.find(b"kept").unwrap(), Some(&b"1"[..]));
+        drop(before);
+        let after = lmdb.snapshot().unwrap();
+        assert_eq!(after.find(b"kept").unwrap(), Some(&b"1"[..]));
+        assert_eq!(after.find(b"lost").unwrap(), None);
+        lmdb.write(&set(b"more", b"3")).unwrap_err();
+        assert_eq!(
+            after.find(b"kept").unwrap(),
+            Some(&b"1"[..]),
+            "the environment is still this one"
+        );
     }
 }
