@@ -1,15 +1,28 @@
 //! When one pool asks for more blocks, and for how many.
 //!
-//! Demand-driven: a class that was never used asks for nothing. A class in use asks when half its target is gone, and at
-//! once when a put found nothing; one request is under way at a time. When space is short it asks for what puts wait for, no more.
+//! Demand-driven: a class that was never used asks for nothing. A class in use keeps its target, or as many as its busiest
+//! round of late took, so that a crowd of puts need not wait; it asks when half of that is gone, and at once when a put
+//! found nothing; one request is under way at a time. When space is short it asks for what puts wait for, no more.
 
 use crate::message::BlockMessage;
 use quintet_core::{Block, BlockAddress, BlockPool, Error, Result};
+
+/// How many of the busiest rounds the stock is for: more blocks come some rounds after they were asked for.
+const ROUNDS: usize = 4;
+
+/// A quieter round makes the next ones count by this part less.
+const FADING: usize = 16;
 
 /// A pool and what is known about its supply.
 pub(crate) struct Refill {
     pool: Box<dyn BlockPool + Send>,
     in_use: bool,
+    /// Blocks taken since the last poll.
+    taken: usize,
+    /// The most that were taken between two polls of late.
+    busiest: usize,
+    /// What the pool can hold, as far as is known.
+    most: usize,
     /// Puts that found no block since they were last told to begin again.
     missed: usize,
     /// Blocks that such puts were granted and have not taken yet: they are not idle.
@@ -27,6 +40,9 @@ impl Refill {
         Self {
             pool,
             in_use: false,
+            taken: 0,
+            busiest: 0,
+            most: usize::MAX,
             missed: 0,
             promised: 0,
             asked: false,
@@ -40,6 +56,7 @@ impl Refill {
         self.in_use = true;
         if let Some(block) = self.pool.acquire() {
             self.promised = self.promised.saturating_sub(1);
+            self.taken += 1;
             return Ok(Some(block));
         }
         if let Some((error, puts)) = self.refused.take() {
@@ -54,8 +71,13 @@ impl Refill {
 
     /// How many blocks to ask for now; `pressed`: space is short, so only what a put waits for.
     pub(crate) fn wants(&self, pressed: bool) -> Option<u32> {
-        let deficit = if pressed { 0 } else { self.pool.deficit() };
-        let low = deficit > self.pool.available();
+        let available = self.pool.available();
+        let stock = (self.busiest * ROUNDS).min(self.most);
+        let deficit = match pressed {
+            true => 0,
+            false => self.pool.deficit().max(stock.saturating_sub(available)),
+        };
+        let low = deficit > available;
         let due = self.missed > 0 || (self.in_use && low && !self.starved);
         if self.asked || !due {
             return None;
@@ -94,16 +116,24 @@ impl Refill {
         self.missed = 0;
     }
 
-    /// The puts that waited have been begun again.
+    /// The puts that waited have been begun again: a round is over.
     pub(crate) fn begun_again(&mut self) {
         self.refused = None;
         self.promised = 0;
+        let taken = std::mem::take(&mut self.taken);
+        if taken > 0 {
+            self.busiest = taken.max(self.busiest - self.busiest.div_ceil(FADING));
+        }
     }
 
     /// Keeps a block for later; one of a class that is not in use is handed back.
     pub(crate) fn put_back(&mut self, block: Block) -> Result<(), Block> {
         if self.in_use || self.promised > self.pool.available() {
-            return self.pool.release(block);
+            let released = self.pool.release(block);
+            if released.is_err() {
+                self.most = self.pool.available();
+            }
+            return released;
         }
         Err(block)
     }
@@ -115,6 +145,7 @@ impl Refill {
     /// Takes out what no put was promised. The class counts as unused until a put needs it again.
     pub(crate) fn recall(&mut self) -> impl Iterator<Item = Block> {
         self.in_use = false;
+        self.busiest = 0;
         let idle = self.pool.available().saturating_sub(self.promised);
         (0..idle).map_while(|_| self.pool.acquire())
     }
@@ -161,6 +192,52 @@ mod tests {
         assert!(refill.take().unwrap().is_none(), "a second put");
         assert_eq!(refill.wants(false), Some(4));
         assert_eq!(refill.wants(true), Some(2), "no stock while space is short");
+    }
+
+    fn write(block: Block) {
+        let _address = block.into_address();
+    }
+
+    #[test]
+    fn a_crowd_of_puts_waits_once_and_then_finds_as_many_blocks_as_it_is() {
+        let mut refill = Refill::new(Box::new(StackPool::new(SizeClass::SMALLEST, 2, 20)));
+        let mut next = 0..;
+        let mut supply = |refill: &mut Refill| {
+            let Some(count) = refill.wants(false) else { return };
+            refill.set_asked(true);
+            let first = next.nth(count as usize - 1).unwrap() + 1 - u64::from(count);
+            assert_eq!(answer(refill, first..first + u64::from(count)), 0, "{count}");
+        };
+        for waiting in [12, 0, 0] {
+            let took: Vec<_> = (0..12).map(|_| refill.take().unwrap()).collect();
+            assert_eq!(took.iter().filter(|block| block.is_none()).count(), waiting);
+            took.into_iter().flatten().for_each(write);
+            supply(&mut refill);
+            (0..waiting).for_each(|_| write(refill.take().unwrap().unwrap()));
+            refill.begun_again();
+            supply(&mut refill);
+            assert_eq!(refill.available(), 12);
+        }
+        for _ in 0..20 {
+            write(refill.take().unwrap().unwrap());
+            refill.begun_again();
+            supply(&mut refill);
+        }
+        assert!(refill.available() <= 2, "the crowd is forgotten");
+    }
+
+    #[test]
+    fn a_pool_is_not_asked_to_hold_more_than_it_can() {
+        let mut refill = refill();
+        let granted = (0..9)
+            .map(|_| refill.take().unwrap())
+            .filter(Option::is_none)
+            .count();
+        refill.set_asked(true);
+        assert_eq!((granted, answer(&mut refill, 0..9)), (9, 5), "four fit");
+        refill.taken = 9;
+        refill.begun_again();
+        assert_eq!(refill.wants(false), None, "it is full");
     }
 
     #[test]

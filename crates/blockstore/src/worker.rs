@@ -99,8 +99,8 @@ impl BlockWorker {
                 max_bytes,
             },
         })?;
+        // `poll` asks for more, once for all the puts that were begun until then.
         let taken = self.shelf.with(|refills| refills[at(class)].take());
-        self.ask_for_blocks();
         let home = Home {
             shelf: Arc::clone(&self.shelf),
             depot: Arc::clone(&self.commons.depot),
