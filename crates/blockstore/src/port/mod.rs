@@ -8,6 +8,7 @@
 //! | file | the part of a request's way |
 //! |---|---|
 //! | `service`, `route`, `exchange` | in: heads, bodies and ends |
+//! | `upload`, `sha256` | bodies on their way into their blocks, and their names |
 //! | `turn`, `content`, `answer` | out: outcomes, blocks and credits that came free |
 //! | `locks` | both ways, for locks |
 //! | `order` | what pipelined requests may not overtake |
@@ -27,7 +28,9 @@ mod order;
 mod report;
 mod route;
 mod service;
+mod sha256;
 mod turn;
+mod upload;
 
 use self::{
     buffers::Buffers,

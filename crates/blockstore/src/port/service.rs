@@ -1,26 +1,25 @@
 //! [`BlockService`]: one worker's HTTP service. It owns the thread's [`BlockWorker`] and never blocks.
 //!
-//! This file takes requests in: heads, bodies, ends. `turn` sends answers out. A body of known length goes straight from
-//! the loop's read buffer into its block, 64 KiB at a time, hashed on the way; only a chunked one is gathered first,
-//! because its length, and so its size class, is known at its end.
+//! This file takes requests in: heads, bodies, ends. `upload` is a body's way into its block, `turn` sends answers out.
 
 use super::{
     answer,
-    buffers::{Buffers, Lease},
-    exchange::{Exchange, Locking, Look, Permit, Wants},
+    buffers::Buffers,
+    exchange::{Exchange, Locking, Look, Wants},
     gauges::Gauges,
     order::{Kind, Order},
     report::Report,
     route::{Route, route},
+    sha256::Batch,
 };
-use crate::{BlockWorker, Digest, Done, Put, Ticket, view::Loaded};
+use crate::{BlockWorker, Digest, Done, Ticket, view::Loaded};
 use quintet_core::{
-    Doorbell, ErrorKind, Result, SizeClass,
+    Doorbell, ErrorKind,
     auth::{Authenticator, Open},
 };
 use quintet_net::{
     ConnectionId,
-    http1::{Admit, BodyLength, BodyStep, ExchangeId, HttpService, Replies, RequestHead, Response},
+    http1::{Admit, BodyStep, ExchangeId, HttpService, Replies, RequestHead, Response},
 };
 use std::{
     cell::Cell,
@@ -42,6 +41,10 @@ pub(crate) struct BlockService {
     pub(super) hungry: VecDeque<Hungry>,
     /// Requests that found no credit, oldest first. May name requests that are gone.
     pub(super) unsent: VecDeque<(Kind, ExchangeId)>,
+    /// The digests of bodies in the making.
+    pub(super) hashes: Batch,
+    /// Whole bodies whose digest is there after the next run of `hashes`.
+    pub(super) unnamed: Vec<ExchangeId>,
     /// Connections of writes that were answered without the controller: their lanes move on in the next turn.
     pub(super) finished: Vec<ConnectionId>,
     pub(super) done: Vec<Done>,
@@ -54,9 +57,9 @@ pub(crate) struct BlockService {
     /// What was sent lately and is in memory.
     pub(super) loaded: Loaded,
     pub(super) gauges: Arc<Gauges>,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// Bodies of known length that are being received.
-    uploads: Rc<Cell<usize>>,
+    pub(super) uploads: Rc<Cell<usize>>,
     /// Who is asking.
     pub(super) authenticator: Arc<dyn Authenticator>,
     report: Arc<Report>,
@@ -124,6 +127,8 @@ impl BlockService {
             sent: HashMap::default(),
             hungry: VecDeque::new(),
             unsent: VecDeque::new(),
+            hashes: Batch::new(),
+            unnamed: Vec::new(),
             finished: Vec::new(),
             done: Vec::new(),
             authenticator: Arc::new(Open),
@@ -143,76 +148,6 @@ impl BlockService {
         self.hungry.len() + self.unsent.len() >= self.limits.waiting
     }
 
-    fn admit_put(&mut self, id: ExchangeId, head: &RequestHead<'_>) -> Admit<Exchange> {
-        let largest = SizeClass::LARGEST.size_bytes();
-        if self.is_crowded() {
-            return Admit::Answer(answer::busy("too many uploads wait for space"));
-        }
-        let accept = |exchange, max_body_bytes| Admit::Accept {
-            exchange,
-            max_body_bytes,
-        };
-        match head.body() {
-            BodyLength::None | BodyLength::Exact(0) => Admit::Answer(answer::length_required()),
-            BodyLength::Exact(len_bytes) if len_bytes > largest => {
-                Admit::Answer(answer::too_large(len_bytes))
-            }
-            BodyLength::Exact(len_bytes) => {
-                let Some(permit) = Permit::take(&self.uploads, self.limits.uploads) else {
-                    return Admit::Answer(answer::busy("too many uploads are open"));
-                };
-                match self.begin(len_bytes) {
-                    Ok(Some(put)) => accept(Exchange::Writing(put, permit), len_bytes),
-                    Ok(None) => {
-                        self.hungry.push_back(Hungry { id, begun: false });
-                        accept(Exchange::Hungry { len_bytes, permit }, len_bytes)
-                    }
-                    Err(error) => Admit::Answer(answer::failed(&error)),
-                }
-            }
-            BodyLength::Chunked => match self.buffers.take(SizeClass::SMALLEST) {
-                Some(lease) => accept(Exchange::Gathering(lease), largest),
-                None => Admit::Answer(answer::busy("no buffer is free")),
-            },
-        }
-    }
-
-    /// Takes a block for a PUT that has not waited yet. A refusal that is left over from an earlier PUT says nothing about
-    /// now, so the first one is not believed; the second call asks the controller.
-    fn begin(&mut self, len_bytes: u64) -> Result<Option<Put>> {
-        match self.worker.begin_put(len_bytes) {
-            Err(error) if error.kind() == ErrorKind::Full => self.worker.begin_put(len_bytes),
-            other => other,
-        }
-    }
-
-    /// A gathered body needs a block of the right size, now that its length is known.
-    fn place(&mut self, id: ExchangeId, exchange: &mut Exchange, lease: Lease) -> Option<Response> {
-        match self.begin(lease.len() as u64) {
-            Ok(Some(put)) => self.write_gathered(id, exchange, put, &lease),
-            Ok(None) => {
-                *exchange = Exchange::Gathered(lease);
-                self.hungry.push_back(Hungry { id, begun: true });
-                None
-            }
-            Err(error) => Some(answer::failed(&error)),
-        }
-    }
-
-    /// Writes a gathered body into its block and names it.
-    pub(super) fn write_gathered(
-        &mut self,
-        id: ExchangeId,
-        exchange: &mut Exchange,
-        mut put: Put,
-        lease: &Lease,
-    ) -> Option<Response> {
-        match put.write(lease.as_ref()) {
-            Ok(()) => self.name(id, exchange, put),
-            Err(error) => Some(answer::failed(&error)),
-        }
-    }
-
     /// Starts a request now, or lets it wait for its turn on its connection.
     fn queue(&mut self, kind: Kind, id: ExchangeId, exchange: &mut Exchange) -> Option<Response> {
         self.order.enter(id.connection(), kind, id)?;
@@ -227,7 +162,7 @@ impl BlockService {
     /// the caller lets the connection's lane move on.
     pub(super) fn start(&mut self, id: ExchangeId, exchange: &mut Exchange) -> Option<Response> {
         match std::mem::replace(exchange, Exchange::Sent) {
-            Exchange::Written(put) => self.name(id, exchange, put),
+            Exchange::Written(upload) => self.name(id, exchange, upload),
             Exchange::Gathered(lease) => self.place(id, exchange, lease),
             Exchange::Look(look) => self.look(id, exchange, look),
             Exchange::Delete(digest) => self.delete(id, exchange, digest),
@@ -238,18 +173,6 @@ impl BlockService {
                 *exchange = other;
                 None
             }
-        }
-    }
-
-    fn name(&mut self, id: ExchangeId, exchange: &mut Exchange, put: Put) -> Option<Response> {
-        match self.worker.finish_put(put) {
-            Ok(ticket) => self.asked(ticket, Kind::Put, id, Wants::default()),
-            Err(refused) if refused.error.kind() == ErrorKind::Unavailable => {
-                *exchange = Exchange::Written(refused.item);
-                self.unsent.push_back((Kind::Put, id));
-                None
-            }
-            Err(refused) => Some(answer::failed(&refused.error)),
         }
     }
 
@@ -334,7 +257,7 @@ impl HttpService for BlockService {
     fn body(&mut self, _: ExchangeId, exchange: &mut Exchange, bytes: &[u8]) -> BodyStep {
         match exchange {
             Exchange::Hungry { .. } => BodyStep::Took(0),
-            Exchange::Writing(put, _) => match put.write(bytes) {
+            Exchange::Writing(upload, _) => match upload.write(bytes, &mut self.hashes) {
                 Ok(()) => BodyStep::Took(bytes.len()),
                 Err(error) => BodyStep::Answer(answer::failed(&error)),
             },
@@ -351,7 +274,10 @@ impl HttpService for BlockService {
     fn end(&mut self, id: ExchangeId, exchange: &mut Exchange) -> Option<Response> {
         self.begun = true;
         let (kind, whole) = match std::mem::replace(exchange, Exchange::Sent) {
-            Exchange::Writing(put, _whole) => (Kind::Put, Exchange::Written(put)),
+            Exchange::Writing(upload, _whole) => {
+                upload.finish(&mut self.hashes);
+                (Kind::Put, Exchange::Written(upload))
+            }
             Exchange::Gathering(lease) if lease.len() == 0 => {
                 return Some(Response::text(400, "an empty body cannot be stored"));
             }

@@ -8,6 +8,7 @@ use super::{
     exchange::Exchange,
     order::Kind,
     service::{BlockService, Hungry, Sent},
+    upload::Upload,
 };
 use crate::{BlockError, Done, Outcome};
 use quintet_core::Error;
@@ -15,8 +16,10 @@ use quintet_net::http1::{ExchangeId, Replies, Response};
 
 impl BlockService {
     pub(super) fn take_turn(&mut self, replies: &mut Replies<'_, '_, Exchange>) {
-        self.begun = false;
+        self.name_hashed(replies);
         while self.round(replies) {}
+        // Bodies that wait for company have the next turn, which comes at once.
+        self.begun = !self.unnamed.is_empty();
         self.gauges.publish(self);
     }
 
@@ -97,7 +100,7 @@ impl BlockService {
                         self.finish(Kind::Put, id, exchange, answered, replies);
                     }
                     Exchange::Hungry { permit, .. } => {
-                        *slot = Exchange::Writing(put, permit);
+                        *slot = Exchange::Writing(Upload::new(put), permit);
                         replies.resume(id);
                     }
                     other => *slot = other,
@@ -155,7 +158,12 @@ impl BlockService {
     }
 
     /// Starts a request that waited, if it is still there.
-    fn start_again(&mut self, kind: Kind, id: ExchangeId, replies: &mut Replies<'_, '_, Exchange>) {
+    pub(super) fn start_again(
+        &mut self,
+        kind: Kind,
+        id: ExchangeId,
+        replies: &mut Replies<'_, '_, Exchange>,
+    ) {
         let Some(slot) = replies.exchange(id) else {
             if kind != Kind::Look {
                 self.finished.push(id.connection());
