@@ -1,8 +1,9 @@
 //! When one pool asks for more blocks, and for how many.
 //!
-//! Demand-driven: a class that was never used asks for nothing. A class in use keeps its target, or as many as its busiest
-//! round of late took, so that a crowd of puts need not wait; it asks when half of that is gone, and at once when a put
-//! found nothing; one request is under way at a time. When space is short it asks for what puts wait for, no more.
+//! Demand-driven: a class that was never used asks for nothing. A class in use keeps its target, or what some rounds take
+//! when one took more than the target of late, so that a crowd of puts need not wait; it asks when half of that is gone, and
+//! at once when a put found nothing; one request is under way at a time. When space is short it asks for what puts wait for,
+//! no more.
 
 use crate::message::BlockMessage;
 use quintet_core::{Block, BlockAddress, BlockPool, Error, Result};
@@ -72,11 +73,13 @@ impl Refill {
     /// How many blocks to ask for now; `pressed`: space is short, so only what a put waits for.
     pub(crate) fn wants(&self, pressed: bool) -> Option<u32> {
         let available = self.pool.available();
-        let stock = (self.busiest * ROUNDS).min(self.most);
-        let deficit = match pressed {
-            true => 0,
-            false => self.pool.deficit().max(stock.saturating_sub(available)),
-        };
+        let mut deficit = self.pool.deficit();
+        if self.busiest > deficit + available {
+            deficit = (self.busiest * ROUNDS).min(self.most).saturating_sub(available);
+        }
+        if pressed {
+            deficit = 0;
+        }
         let low = deficit > available;
         let due = self.missed > 0 || (self.in_use && low && !self.starved);
         if self.asked || !due {

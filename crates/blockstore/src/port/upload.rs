@@ -114,14 +114,13 @@ impl BlockService {
         &mut self,
         id: ExchangeId,
         exchange: &mut Exchange,
-        put: Put,
+        mut put: Put,
         lease: &Lease,
     ) -> Option<Response> {
-        let mut upload = Upload::new(put);
-        match upload.write(lease.as_ref(), &mut self.hashes) {
+        match put.write_unhashed(lease.as_ref()) {
             Ok(()) => {
-                upload.finish(&mut self.hashes);
-                self.name(id, exchange, upload)
+                let hash = Rc::new(RefCell::new(Hash::of(lease.as_ref())));
+                self.name(id, exchange, Upload { put, hash })
             }
             Err(error) => Some(answer::failed(&error)),
         }

@@ -115,8 +115,8 @@ fn a_refused_naming_gives_the_block_back_and_one_in_doubt_does_not() {
         let mut put = worker.begin_put(10).unwrap().unwrap();
         put.write(&body(1, 10)).unwrap();
         worker.finish_put(put).map_err(|refused| refused.error).unwrap();
-        // The request for more blocks that went out before it has no answer yet.
-        script.lock().unwrap().push_front(Ok(BlockReply::Granted(vec![])));
+        // A request for more blocks goes out after it.
+        script.lock().unwrap().push_back(Ok(BlockReply::Granted(vec![])));
         while done.is_empty() {
             worker.poll(&mut done).unwrap();
         }

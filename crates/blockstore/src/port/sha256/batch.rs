@@ -13,7 +13,7 @@ use std::{cell::RefCell, ops::Range, rc::Rc};
 const CROWD: usize = LANES / 2;
 
 /// How many bytes are staged at most.
-const MOST_BYTES: usize = 8 << 20;
+const MOST_BYTES: usize = 4 << 20;
 
 /// One worker's bodies in the making. A round is a turn of its loop and ends with [`run`](Self::run).
 pub(crate) struct Batch {

@@ -46,6 +46,15 @@ impl Hash {
         }
     }
 
+    /// That of a whole body.
+    pub(crate) fn of(body: &[u8]) -> Self {
+        let mut hash = Self::new();
+        hash.give(body);
+        let (end, len) = hash.end();
+        hash.give(&end[..len]);
+        hash
+    }
+
     /// The digest, once the body is finished and nothing of it is staged.
     pub(crate) fn digest(&self) -> Option<Digest> {
         if !self.is_finished || self.is_staged() {
