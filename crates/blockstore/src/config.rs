@@ -32,7 +32,8 @@ pub struct Config {
     /// [`Durability::Interval`]: how long a write may stay in the kernel only. Default 100 ms; 1 ms to 1 minute.
     pub interval: Duration,
     /// How many blocks of each class a worker keeps ready once it used the class, smallest first. Default 10, 10, 10, 5,
-    /// 5, 3, 2, 2 (2.6 MiB of the file per worker); at most 1024 each.
+    /// 5, 3, 2, 2 (2.6 MiB of the file per worker); at most 1024 each. While more than that are taken at once it keeps
+    /// more, up to 16 MiB above the target and 256 blocks; when space is short, none.
     pub pool_targets: [usize; SizeClass::COUNT],
     /// How many requests one worker may have in flight. Default 4096; 16 to 65,536. Each costs some 200 bytes.
     pub credits: usize,
