@@ -16,10 +16,11 @@ use quintet_net::http1::{ExchangeId, Replies, Response};
 
 impl BlockService {
     pub(super) fn take_turn(&mut self, replies: &mut Replies<'_, '_, Exchange>) {
+        self.begun = false;
         self.name_hashed(replies);
         while self.round(replies) {}
-        // Bodies that wait for company have the next turn, which comes at once.
-        self.begun = !self.unnamed.is_empty();
+        // Bodies that wait for company are named in the next turn, which comes at once.
+        self.begun |= !self.unnamed.is_empty();
         self.gauges.publish(self);
     }
 

@@ -63,6 +63,40 @@ fn a_body_in_small_pieces_is_the_same_body() {
     rig.stop();
 }
 
+fn a_crowd_in_pieces_gets_every_body_its_own_name() {
+    let rig = Rig::start();
+    let bodies: Vec<_> = (0..48).map(|seed| body(1 + seed * 3_001, seed as u64)).collect();
+    let mut clients: Vec<_> = bodies.iter().map(|_| Some(rig.client())).collect();
+    for (client, bytes) in clients.iter_mut().flatten().zip(&bodies) {
+        let length = format!("Content-Length: {}\r\n", bytes.len());
+        client.request("PUT", "/block", &length, None).expect("sent");
+    }
+    for at in (0..48 * 3_001).step_by(20_000) {
+        for (seed, (client, bytes)) in clients.iter_mut().zip(&bodies).enumerate() {
+            let rest = &bytes[at.min(bytes.len())..];
+            if seed % 7 == 6 && (1..=20_000).contains(&rest.len()) {
+                // It goes without its last piece.
+                client.take().into_iter().for_each(Client::abort);
+            }
+            if let Some(client) = client {
+                client.send(&rest[..rest.len().min(20_000)]).expect("sent");
+            }
+        }
+    }
+    for (seed, (client, bytes)) in clients.iter_mut().zip(&bodies).enumerate() {
+        let Some(client) = client else { continue };
+        let second = body(500, 1000 + seed as u64);
+        client.request("PUT", "/block", "", Some(&second)).expect("sent");
+        for bytes in [bytes, &second] {
+            let put = client.reply("PUT").expect("an answer");
+            assert_eq!((put.status, put.text()), (200, name(bytes).as_str()), "{seed}");
+        }
+        let get = client.call("GET", &format!("/block/{}", name(bytes)), None);
+        assert!(get.expect("an answer").body == *bytes, "{seed}");
+    }
+    rig.stop();
+}
+
 fn chunked_bodies_of_every_class() {
     let rig = Rig::start();
     let mut client = rig.client();
@@ -202,6 +236,7 @@ fn a_kept_connection_serves_many_requests_and_http_1_0_closes() {
 crate::port_rig::on_both_backends! {
     every_size_comes_back_under_its_sha256,
     a_body_in_small_pieces_is_the_same_body,
+    a_crowd_in_pieces_gets_every_body_its_own_name,
     chunked_bodies_of_every_class,
     pipelined_requests_are_answered_in_order,
     parallel_clients_get_their_own_names,
