@@ -26,6 +26,8 @@ pub(super) struct ReceiveBuffers {
 impl ReceiveBuffers {
     /// Each buffer begins on a page boundary.
     pub(super) const BUFFER_BYTES: usize = 16 * 1024;
+    /// As many are read as one at most: 64 KiB, what the other backend reads at a time.
+    pub(super) const MOST_JOINED: u16 = 4;
 
     /// All buffers in the ring, not yet registered. `count` is a power of two, at most 32768.
     ///
@@ -55,24 +57,27 @@ impl ReceiveBuffers {
         self.ring.start().as_ptr().expose_provenance() as u64
     }
 
-    /// Notes that a completion named this buffer.
-    pub(super) fn took(&mut self, buffer: u16) {
-        if let Some(ours) = self.ours.get_mut(usize::from(buffer)) {
-            *ours = true;
+    /// Notes that completions named so many buffers from this one on.
+    pub(super) fn took(&mut self, first: u16, count: u16) {
+        let first = usize::from(first);
+        if let Some(ours) = self.ours.get_mut(first..first + usize::from(count)) {
+            ours.fill(true);
         }
     }
 
-    /// The first `len` bytes of a buffer that is ours; nothing of any other.
-    pub(super) fn bytes(&self, buffer: u16, len: usize) -> &[u8] {
-        if !self.ours.get(usize::from(buffer)).is_some_and(|ours| *ours) {
+    /// The first `len` bytes of so many buffers from this one on, if all of them are ours; else nothing.
+    pub(super) fn bytes(&self, first: u16, count: u16, len: usize) -> &[u8] {
+        let (first, count) = (usize::from(first), usize::from(count));
+        let ours = self.ours.get(first..first + count);
+        if !ours.is_some_and(|ours| ours.iter().all(|ours| *ours)) {
             return &[];
         }
-        let len = len.min(Self::BUFFER_BYTES);
-        // SAFETY: `buffer < count`, because `ours` has an entry for it, so the range lies in `data`. It is ours, so the
-        // kernel does not write it, and `give` needs `&mut self`, so it stays ours while the slice lives. The memory
-        // was zeroed at first, so every byte is initialised.
+        let len = len.min(count * Self::BUFFER_BYTES);
+        // SAFETY: `ours` has an entry for each of them, so the range lies in `data`, where they follow each other. They are
+        // ours, so the kernel does not write them, and `give` needs `&mut self`, so they stay ours while the slice lives.
+        // The memory was zeroed at first, so every byte is initialised.
         unsafe {
-            let start = self.data.start().add(usize::from(buffer) * Self::BUFFER_BYTES);
+            let start = self.data.start().add(first * Self::BUFFER_BYTES);
             std::slice::from_raw_parts(start.as_ptr(), len)
         }
     }
@@ -119,17 +124,23 @@ mod tests {
         let mut buffers = ReceiveBuffers::new(4).unwrap();
         assert_eq!(buffers.tail, 4);
         for foreign in [0, 3, 4, u16::MAX] {
-            assert!(buffers.bytes(foreign, 10).is_empty(), "{foreign}");
+            assert!(buffers.bytes(foreign, 1, 10).is_empty(), "{foreign}");
             buffers.give(foreign);
         }
         assert_eq!(buffers.tail, 4, "nothing was ours to give");
-        buffers.took(2);
-        buffers.took(4);
-        let bytes = buffers.bytes(2, usize::MAX);
+        buffers.took(2, 1);
+        buffers.took(4, 1);
+        buffers.took(3, 2);
+        assert!(buffers.bytes(2, 2, 10).is_empty(), "the second is the kernel's");
+        assert!(buffers.bytes(2, 3, 10).is_empty(), "there are four");
+        let bytes = buffers.bytes(2, 1, usize::MAX);
         assert_eq!(bytes.len(), ReceiveBuffers::BUFFER_BYTES);
         assert_eq!(bytes.as_ptr().addr() % 4096, 0);
         buffers.give(2);
         buffers.give(2);
         assert_eq!(buffers.tail, 5, "given once");
+        buffers.took(0, 4);
+        let bytes = buffers.bytes(1, 3, 2 * ReceiveBuffers::BUFFER_BYTES + 1);
+        assert_eq!(bytes.len(), 2 * ReceiveBuffers::BUFFER_BYTES + 1);
     }
 }

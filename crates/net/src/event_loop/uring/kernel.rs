@@ -132,15 +132,19 @@ impl Kernel {
         self.push_plain(entry, Token::Watch(id));
     }
 
-    /// Notes that the buffer of this completion is ours now, and gives what it received.
-    pub(super) fn received(&mut self, buffer: u16, len: usize) -> &[u8] {
-        self.lent.buffers.took(buffer);
-        self.lent.buffers.bytes(buffer, len)
+    /// Notes that the buffers of this completion are ours now, and gives what they received; `None` = it has none.
+    pub(super) fn received(&mut self, completion: &Completion) -> Option<&[u8]> {
+        let (first, len) = (completion.buffer?, usize::try_from(completion.result).ok()?);
+        self.lent.buffers.took(first, completion.buffers);
+        Some(self.lent.buffers.bytes(first, completion.buffers, len))
     }
 
-    /// Puts a buffer back for the next receive, from the next [`enter`](Self::enter) on.
-    pub(super) fn give_back(&mut self, buffer: u16) {
-        self.lent.buffers.give(buffer);
+    /// Puts them back for later receives, from the next [`enter`](Self::enter) on.
+    pub(super) fn give_back(&mut self, completion: &Completion) {
+        if let Some(first) = completion.buffer {
+            (first..first.saturating_add(completion.buffers))
+                .for_each(|buffer| self.lent.buffers.give(buffer));
+        }
     }
 
     /// A flight whose batch is to be filled and [launched](Self::launch), or [recycled](Self::recycle).

@@ -29,8 +29,33 @@ pub(super) struct Completion {
     pub(super) result: i32,
     /// More completions will come for the same request.
     pub(super) more: bool,
-    /// The receive buffer that was filled.
+    /// The first receive buffer that was filled.
     pub(super) buffer: Option<u16>,
+    /// How many were, one behind the other in memory; all but the last are full.
+    pub(super) buffers: u16,
+}
+
+impl Completion {
+    /// Takes in the next one if it is of the same receive and its bytes lie behind these, so that a large body is not
+    /// handled in small pieces. The kernel takes buffers in the order in which they were given, which is mostly theirs in
+    /// memory.
+    fn absorb(&mut self, next: &Self) -> bool {
+        let full = usize::from(self.buffers) * ReceiveBuffers::BUFFER_BYTES;
+        let follows = matches!(self.token, Token::Receive(_))
+            && self.token == next.token
+            && self.more
+            && next.result > 0
+            && usize::try_from(self.result) == Ok(full)
+            && self.buffer.is_some()
+            && self.buffer.and_then(|first| first.checked_add(self.buffers)) == next.buffer
+            && self.buffers < ReceiveBuffers::MOST_JOINED;
+        if follows {
+            self.result += next.result;
+            self.buffers += 1;
+            self.more = next.more;
+        }
+        follows
+    }
 }
 
 pub(super) struct Ring {
@@ -200,7 +225,7 @@ impl Ring {
         }
     }
 
-    /// Moves the completions that are there to `into`.
+    /// Moves the completions that are there to `into`, joining receives that go on in the next buffer.
     pub(super) fn reap(&mut self, into: &mut Vec<Completion>) {
         for entry in self.uring.completion() {
             let token = Token::decode(entry.user_data());
@@ -208,12 +233,16 @@ impl Ring {
             if !more && token != Token::Quiet {
                 self.outstanding = self.outstanding.saturating_sub(1);
             }
-            into.push(Completion {
+            let completion = Completion {
                 token,
                 result: entry.result(),
                 more,
                 buffer: cqueue::buffer_select(entry.flags()),
-            });
+                buffers: 1,
+            };
+            if !into.last_mut().is_some_and(|last| last.absorb(&completion)) {
+                into.push(completion);
+            }
         }
     }
 
@@ -229,6 +258,47 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ConnectionId;
+
+    fn receive(index: u32, buffer: u16, len: usize, more: bool) -> Completion {
+        let id = ConnectionId { index, generation: 7 };
+        Completion {
+            token: Token::Receive(id),
+            result: i32::try_from(len).unwrap(),
+            more,
+            buffer: Some(buffer),
+            buffers: 1,
+        }
+    }
+
+    #[test]
+    fn receives_are_joined_while_they_are_full_and_lie_behind_each_other() {
+        let full = ReceiveBuffers::BUFFER_BYTES;
+        let mut first = receive(1, 8, full, true);
+        assert!(!first.absorb(&receive(2, 9, full, true)), "another connection's");
+        assert!(!first.absorb(&receive(1, 10, full, true)), "another place");
+        assert!(!first.absorb(&receive(1, 9, 0, false)), "the end of input");
+        assert!(first.absorb(&receive(1, 9, full, true)));
+        assert!(first.absorb(&receive(1, 10, 100, true)));
+        assert!(
+            !first.absorb(&receive(1, 11, full, true)),
+            "the last one was not full"
+        );
+        assert_eq!((first.buffers, first.result), (3, 2 * full as i32 + 100));
+        let mut last = receive(1, 8, full, false);
+        assert!(
+            !last.absorb(&receive(1, 9, full, true)),
+            "it had ended: another receive"
+        );
+        let mut long = receive(1, 0, full, true);
+        let joined = (1..9).filter(|buffer| long.absorb(&receive(1, *buffer, full, true)));
+        assert_eq!(joined.count(), usize::from(ReceiveBuffers::MOST_JOINED) - 1);
+        let mut none = receive(1, u16::MAX, full, true);
+        none.buffer = None;
+        let mut ended = receive(1, 0, full, true);
+        ended.buffer = None;
+        assert!(!none.absorb(&ended), "neither has a buffer");
+    }
 
     #[test]
     fn a_ring_is_smaller_where_memory_is_short_and_nothing_else_is_tried_again() {

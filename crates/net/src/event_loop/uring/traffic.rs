@@ -13,10 +13,9 @@ impl<P: Protocol> UringLoop<P> {
     /// A receive brought bytes, the end of input, or its own end.
     pub(super) fn received(&mut self, id: ConnectionId, completion: &Completion, now: Instant) {
         let socket = open_socket(&mut self.sockets, id);
-        if let (Some(buffer), Ok(len)) = (completion.buffer, usize::try_from(completion.result)) {
-            let bytes = self.kernel.received(buffer, len);
+        if let Some(bytes) = self.kernel.received(completion) {
             if let Some(socket) = socket.as_ref()
-                && len > 0
+                && !bytes.is_empty()
                 && socket.held.is_empty()
                 && self.worker.driver.wants_read(id)
             {
@@ -24,7 +23,7 @@ impl<P: Protocol> UringLoop<P> {
             } else if let Some(Socket { held, .. }) = open_socket(&mut self.sockets, id) {
                 held.extend_from_slice(bytes);
             }
-            self.kernel.give_back(buffer);
+            self.kernel.give_back(completion);
         }
         let Some(socket) = open_socket(&mut self.sockets, id) else {
             return;
