@@ -42,6 +42,7 @@ pub(super) struct Tally {
 
 /// Connections to one server.
 pub(super) struct Load<'a> {
+    address: SocketAddr,
     poll: Poll,
     events: Events,
     connections: Vec<Connection>,
@@ -72,6 +73,8 @@ struct Answer {
     /// Known once the head is whole.
     body_left: Option<u64>,
     length: u64,
+    /// It is the last one on its connection.
+    closes: bool,
 }
 
 impl<'a> Load<'a> {
@@ -80,15 +83,8 @@ impl<'a> Load<'a> {
         let poll = Poll::new()?;
         let mut connections = Vec::new();
         for (at, job) in jobs.iter().enumerate() {
-            let stream =
-                std::net::TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            let mut stream = TcpStream::from_std(stream);
-            poll.registry()
-                .register(&mut stream, Token(at), Interest::READABLE | Interest::WRITABLE)?;
             connections.push(Connection {
-                stream,
+                stream: open(address, &poll, at)?,
                 job: *job,
                 request: Vec::new(),
                 sent: 0,
@@ -99,6 +95,7 @@ impl<'a> Load<'a> {
         }
         let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         Ok(Self {
+            address,
             poll,
             events: Events::with_capacity(256),
             connections,
@@ -202,6 +199,10 @@ impl<'a> Load<'a> {
         };
         tally.done += 1;
         tally.times.record(time)?;
+        if connection.answer.closes {
+            // lighttpd serves 32,767 requests on a connection, and no setting makes it more.
+            self.connections[at].stream = open(self.address, &self.poll, at)?;
+        }
         self.begin(at);
         // There is nothing to read before the server has seen this.
         self.send(at).map(drop)
@@ -253,6 +254,17 @@ impl<'a> Load<'a> {
     }
 }
 
+/// A connection whose events come under this number.
+fn open(address: SocketAddr, poll: &Poll, at: usize) -> anyhow::Result<TcpStream> {
+    let stream = std::net::TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    let mut stream = TcpStream::from_std(stream);
+    poll.registry()
+        .register(&mut stream, Token(at), Interest::READABLE | Interest::WRITABLE)?;
+    Ok(stream)
+}
+
 impl Tally {
     fn new() -> anyhow::Result<Self> {
         Ok(Self {
@@ -282,7 +294,7 @@ impl Answer {
                 };
                 let extra = self.head.len() - end;
                 self.head.truncate(end);
-                self.length = length(&self.head)?;
+                (self.length, self.closes) = length(&self.head)?;
                 let left = self.length.checked_sub(extra as u64);
                 let left = left.context("an answer is longer than it says")?;
                 self.body_left = Some(left);
@@ -297,8 +309,8 @@ impl Answer {
     }
 }
 
-/// The announced length of a successful answer.
-fn length(head: &[u8]) -> anyhow::Result<u64> {
+/// The announced length of a successful answer, and whether the connection ends with it.
+fn length(head: &[u8]) -> anyhow::Result<(u64, bool)> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut answer = httparse::Response::new(&mut headers);
     answer.parse(head)?;
@@ -308,15 +320,16 @@ fn length(head: &[u8]) -> anyhow::Result<u64> {
         "an answer says {}",
         String::from_utf8_lossy(head).lines().next().unwrap_or_default()
     );
+    let field = |name| {
+        let mut headers = answer.headers.iter();
+        headers.find(|header| header.name.eq_ignore_ascii_case(name))
+    };
+    let closes = field("connection").is_some_and(|header| header.value.eq_ignore_ascii_case(b"close"));
     if code == 204 {
-        return Ok(0);
+        return Ok((0, closes));
     }
-    let length = answer
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("content-length"));
-    let length = length.context("an answer does not say its length")?;
-    Ok(std::str::from_utf8(length.value)?.trim().parse()?)
+    let length = field("content-length").context("an answer does not say its length")?;
+    Ok((std::str::from_utf8(length.value)?.trim().parse()?, closes))
 }
 
 /// One request on a connection of its own; answers the body.
@@ -341,5 +354,6 @@ pub(super) fn call(address: SocketAddr, method: &str, path: &str, body: &[u8]) -
 }
 
 fn length_of(head: &[u8], method: &str, path: &str) -> anyhow::Result<u64> {
-    length(head).with_context(|| format!("{method} {path}"))
+    let (length, _) = length(head).with_context(|| format!("{method} {path}"))?;
+    Ok(length)
 }
