@@ -163,6 +163,7 @@ impl Lmdb {
 
     /// Copies the last checkpoint into another directory, without syncing, and answers the copy's bytes. Writes go on.
     pub(crate) fn copy(&self, to: &Path) -> Result<u64, BlockError> {
+        // Copying is no read that recovers.
         self.snapshot(|_, _| Ok(()))?;
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let live = live.as_ref().ok_or(BlockError::Poisoned)?;

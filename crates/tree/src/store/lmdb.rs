@@ -155,6 +155,7 @@ impl Lmdb {
     /// Copies the state of the last commit into another directory, without its free pages; answers the bytes. Writes go
     /// on, but the pages of that state are not used again before the end. The copy is on stable storage then.
     pub(crate) fn copy(&self, to: &Path) -> Result<u64, TreeError> {
+        // Copying is no read that recovers.
         drop(self.snapshot()?);
         let live = self.live()?;
         let path = to.join(DATA_FILE);
@@ -164,8 +165,9 @@ impl Lmdb {
         copied.map_err(|error| TreeError::io(format!("writing {}", path.display()), error))
     }
 
-    /// The state of the last commit. Takes a reader's slot for as long as it lives. A thread has one at a time: one that
-    /// asks for another while the disk fails would wait for itself.
+    /// The state of the last commit. Takes a reader's slot for as long as it lives. After a commit that failed for good this
+    /// waits until every older one is gone, so a thread that holds one asks for another only while it is the writer, and not
+    /// after its own failure.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, TreeError> {
         let Live { env, table } = self.live()?;
         match env.static_read_txn() {
